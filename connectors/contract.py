@@ -1,0 +1,492 @@
+"""Contract 1: what a connector is.
+
+A connector speaks to one *kind* of system. It moves records in the system's own shape; it knows neither the
+canonical model nor the hub (mappings give records their meaning). It is a value with functions registered on
+it, and everything the hub must know about a function is declared as data on its decorator:
+
+    c = Connector("tiny_shop", config=TinyConfig, title=Title("タイニー", "Tiny shop"), http=http_settings)
+
+    @c.source("orders", key="id", cursor=Since, overlap=timedelta(minutes=5))
+    def orders(call: Call[TinyConfig], cursor: Since | None) -> Iterator[Page]: ...
+
+    @c.sink("stock", key="sku", batch_size=100)
+    def stock(call: Call[TinyConfig], batch: Batch) -> Iterable[Outcome]: ...
+
+Three errors say what must happen next: `Retry`, `Refused`, `Misconfigured`. Everything here is synchronous.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import IO, TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from connectors.transport.files import FileStore
+    from connectors.transport.http import Http, HttpSettings
+
+__all__ = [
+    "Batch",
+    "Call",
+    "Change",
+    "Connector",
+    "ConnectorError",
+    "Cursor",
+    "Deletes",
+    "Event",
+    "Fault",
+    "Misconfigured",
+    "Outcome",
+    "Page",
+    "Record",
+    "Refused",
+    "Retry",
+    "Sink",
+    "Source",
+    "Title",
+    "Verdict",
+    "Webhook",
+    "Write",
+]
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+# ---------------------------------------------------------------- errors, named by what must happen next
+
+
+class ConnectorError(Exception):
+    """Base of the three errors a connector may raise."""
+
+
+class Retry(ConnectorError):  # noqa: N818  (named by what must happen next, not by being an error)
+    """The other side cannot answer now; the same call may work later.
+
+    `after` is the wait the other side asked for (`Retry-After`), if it asked.
+    """
+
+    def __init__(self, reason: str, *, after: timedelta | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class Refused(ConnectorError):  # noqa: N818
+    """The other side understood and said no. Repeating the same call cannot help."""
+
+    def __init__(self, reason: str, *, code: str | None = None) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Misconfigured(ConnectorError):  # noqa: N818
+    """This account cannot work until a person acts (key expired, host key changed, folder missing)."""
+
+
+# ---------------------------------------------------------------- what moves
+
+
+class Cursor(BaseModel):
+    """Base of every source's cursor: small, frozen, saved as JSON by the hub after a page is stored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row in the system's own shape.
+
+    `position` says where it stood in its page or file: for files the 1-based line of its first byte,
+    for pages the 0-based index.
+    """
+
+    data: Mapping[str, Any]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A row that could not even be read as a record (wrong column count, bytes that are no CP932, ...).
+
+    `code` is a stable word such as `column_count`; `reason` is a sentence for the operator (English);
+    `raw` are the bytes as received, kept so that the row can be replayed.
+    """
+
+    position: int
+    code: str
+    reason: str
+    raw: bytes
+    column: str | None = None
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a source yields: one page of an API or one file, and the cursor that lies behind it.
+
+    Give `records` (mappings that JSON can carry), or give `raw` and declare a `decode` on the source: then the
+    hub stores the bytes as they are and decodes them when it takes the records in, and again at each replay.
+
+    name      file name or request, shown to the operator
+    deleted   external ids the system says are gone
+    complete  this page ends a complete listing (absence counts as deletion only then)
+    sequence  the running number in the file's name, for the sequence guard
+    note      something an operator should read though nothing failed (e.g. "empty file: no data today")
+    """
+
+    cursor: Cursor | None
+    records: Sequence[Mapping[str, Any]] = ()
+    raw: bytes | IO[bytes] | None = None
+    name: str | None = None
+    media_type: str = "application/json"
+    deleted: Sequence[str] = ()
+    complete: bool = False
+    sequence: int | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing a sink must write.
+
+    key        what the change is about in the other system (ledger key)
+    record     the row(s) to write, made by the outgoing mapping
+    version    the hub's version of the entity
+    previous   the record this sink last accepted for the key, if any (base for compare-and-set or deltas)
+    deleted    the thing is gone and `record` holds only its keys
+    """
+
+    key: str
+    record: Mapping[str, Any]
+    version: int
+    previous: Mapping[str, Any] | None = None
+    external_id: str | None = None
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Stored by the hub before the sink is called; a retry hands over the same batch with the same key."""
+
+    changes: Sequence[Change]
+    idempotency_key: str
+    attempt: int = 1
+    business_date: date | None = None
+
+    def __iter__(self) -> Iterator[Change]:
+        return iter(self.changes)
+
+    def __len__(self) -> int:
+        return len(self.changes)
+
+
+class Verdict(enum.StrEnum):
+    DONE = "done"
+    RETRY = "retry"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one change. Use the three constructors."""
+
+    key: str
+    verdict: Verdict
+    reason: str | None = None
+    code: str | None = None
+    external_id: str | None = None
+    external_version: str | None = None
+    after: timedelta | None = None
+
+    @classmethod
+    def done(cls, key: str, *, external_id: str | None = None, external_version: str | None = None) -> Outcome:
+        """The other side has it now, whether by this call or an earlier one."""
+        return cls(key, Verdict.DONE, external_id=external_id, external_version=external_version)
+
+    @classmethod
+    def retry(cls, key: str, reason: str, *, after: timedelta | None = None) -> Outcome:
+        """Not written, may work later."""
+        return cls(key, Verdict.RETRY, reason=reason, after=after)
+
+    @classmethod
+    def refused(cls, key: str, reason: str, *, code: str | None = None) -> Outcome:
+        """Not written and never will be as it is; an operator sees `reason`."""
+        return cls(key, Verdict.REFUSED, reason=reason, code=code)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One verified event of a webhook call.
+
+    source     which source's mapping takes the records in
+    event_id   what makes a second delivery of the same event recognisable
+    records    fat events carry records; thin ones only `fetch`, ids the hub then asks the source for
+    """
+
+    source: str
+    event_id: str
+    occurred_at: datetime | None = None
+    records: Sequence[Mapping[str, Any]] = ()
+    fetch: Sequence[str] = ()
+    deleted: Sequence[str] = ()
+
+
+# ---------------------------------------------------------------- what is declared
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """A name for people, Japanese and English."""
+
+    ja: str
+    en: str
+
+
+class Deletes(enum.StrEnum):
+    """How a source lets us see that something is gone."""
+
+    NONE = "none"
+    EVENTS = "events"
+    ABSENCE = "absence"
+
+
+class Write(enum.StrEnum):
+    """What a sink's write means. Only an absolute write may be repeated blindly."""
+
+    ABSOLUTE = "absolute"
+    DELTA = "delta"
+    APPEND = "append"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many requests an account may make: `requests` in each `per`, with `burst` at once."""
+
+    requests: float
+    per: timedelta = timedelta(seconds=1)
+    burst: int = 1
+
+
+@dataclass(slots=True)
+class Call(Generic[ConfigT]):
+    """What a connector function is handed: its settings and the only doors to the network.
+
+    `params` are what an operator typed for this run (a date range to fetch again, ids to fetch).
+    `files_seen` answers what this source stored of a file earlier, see `FileHistory`.
+    """
+
+    system: str
+    config: ConfigT
+    _http: Http | None = None
+    _files: FileStore | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    now: Callable[[], datetime] = field(default=lambda: datetime.now().astimezone())
+    files_seen: FileHistory | None = None
+
+    @property
+    def http(self) -> Http:
+        if self._http is None:
+            raise Misconfigured(f"{self.system}: this connector declares no HTTP settings")
+        return self._http
+
+    @property
+    def files(self) -> FileStore:
+        if self._files is None:
+            raise Misconfigured(f"{self.system}: this connector declares no file settings")
+        return self._files
+
+
+class SeenFile(Protocol):
+    """What the hub remembers of a file it took in."""
+
+    name: str
+    sha256: str
+    received_at: datetime
+
+
+class FileHistory(Protocol):
+    """The hub's memory of files of this source; keeps the duplicate and sequence guards out of cursors."""
+
+    def by_name(self, name: str) -> SeenFile | None: ...
+    def by_sha256(self, digest: str) -> SeenFile | None: ...
+    def last_sequence(self, name_prefix: str) -> int | None: ...
+
+
+SourceFunction = Callable[[Call[Any], Any], Iterator[Page]]
+SinkFunction = Callable[[Call[Any], Batch], Iterable[Outcome]]
+AskFunction = Callable[[Call[Any], Batch], Iterable[Outcome]]
+DecodeFunction = Callable[[IO[bytes], Any], Iterator["Record | Fault"]]
+WebhookFunction = Callable[[Mapping[str, str], bytes, Any], Sequence[Event]]
+CheckFunction = Callable[[Call[Any]], str]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source and the facts declared about it.
+
+    key       field (or dotted path) of the record that is the external id; a mapping may override it
+    cursor    model of the cursor; None for sources that always list everything
+    overlap   how far behind the cursor a read must start, because late rows appear there
+    deletes   how deletions are seen
+    order     field that orders versions of the same key, if the system gives one
+    decode    turns `Page.raw` into records; pure, runs again at each replay
+    """
+
+    name: str
+    run: SourceFunction
+    key: str
+    title: Title
+    cursor: type[Cursor] | None = None
+    overlap: timedelta = timedelta(0)
+    deletes: Deletes = Deletes.NONE
+    order: str | None = None
+    record: type[BaseModel] | None = None
+    decode: DecodeFunction | None = None
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """A sink and the facts declared about it.
+
+    batch_size  most changes one call takes
+    write       absolute, delta or append; delta and append need `ask` or the other side's idempotency key
+    ask         before a *second* attempt of a batch: outcomes for the changes the other side already has
+    whole       the batch is one file or document: it is written as a whole or not at all
+    """
+
+    name: str
+    run: SinkFunction
+    key: str
+    title: Title
+    batch_size: int = 100
+    write: Write = Write.ABSOLUTE
+    ask: AskFunction | None = None
+    idempotent: bool = False
+    whole: bool = False
+    record: type[BaseModel] | None = None
+    doc: str = ""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same batch may be sent twice without asking first."""
+        return self.write is Write.ABSOLUTE or self.idempotent
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    run: WebhookFunction
+    dedupe: str = "event_id"
+    doc: str = ""
+
+
+class Connector(Generic[ConfigT]):
+    """One kind of system.
+
+    config   pydantic model of the settings; secrets are `SecretStr`
+    http     `config -> HttpSettings` (base URL, auth, budget) if it speaks HTTP
+    files    `config -> FileStore` factory if it speaks files
+    sunset   the day the API version stops, if known; the console warns ahead of it
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        config: type[ConfigT],
+        title: Title,
+        http: Callable[[ConfigT], HttpSettings] | None = None,
+        files: Callable[[ConfigT], FileStore] | None = None,
+        budget: Budget | None = None,
+        api_version: str | None = None,
+        sunset: date | None = None,
+    ) -> None:
+        self.name = name
+        self.config = config
+        self.title = title
+        self.http = http
+        self.files = files
+        self.budget = budget
+        self.api_version = api_version
+        self.sunset = sunset
+        self.sources: dict[str, Source] = {}
+        self.sinks: dict[str, Sink] = {}
+        self.webhook_door: Webhook | None = None
+        self.check_function: CheckFunction | None = None
+
+    def source(
+        self,
+        name: str,
+        *,
+        key: str,
+        title: Title | None = None,
+        cursor: type[Cursor] | None = None,
+        overlap: timedelta = timedelta(0),
+        deletes: Deletes = Deletes.NONE,
+        order: str | None = None,
+        record: type[BaseModel] | None = None,
+        decode: DecodeFunction | None = None,
+    ) -> Callable[[F], F]:
+        """Register a generator `(call, cursor) -> Iterator[Page]`."""
+
+        def register(run: F) -> F:
+            self._unused(name, self.sources)
+            self.sources[name] = Source(
+                name, run, key, title or Title(name, name), cursor, overlap, deletes, order, record, decode,
+                doc=(run.__doc__ or "").strip(),
+            )  # fmt: skip
+            return run
+
+        return register
+
+    def sink(
+        self,
+        name: str,
+        *,
+        key: str,
+        title: Title | None = None,
+        batch_size: int = 100,
+        write: Write = Write.ABSOLUTE,
+        ask: AskFunction | None = None,
+        idempotent: bool = False,
+        whole: bool = False,
+        record: type[BaseModel] | None = None,
+    ) -> Callable[[F], F]:
+        """Register a function `(call, batch) -> Iterable[Outcome]`, one outcome per change."""
+        if write is not Write.ABSOLUTE and ask is None and not idempotent:
+            raise TypeError(
+                f"{self.name}.{name}: a {write} write cannot be repeated blindly; give ask= or idempotent="
+            )
+
+        def register(run: F) -> F:
+            self._unused(name, self.sinks)
+            self.sinks[name] = Sink(
+                name, run, key, title or Title(name, name), batch_size, write, ask, idempotent, whole, record,
+                doc=(run.__doc__ or "").strip(),
+            )  # fmt: skip
+            return run
+
+        return register
+
+    def webhook(self, run: WebhookFunction) -> WebhookFunction:
+        """Register the pure function `(headers, body, config) -> [Event]`; it verifies and parses, no I/O."""
+        if self.webhook_door is not None:
+            raise TypeError(f"{self.name}: a connector has one webhook door")
+        self.webhook_door = Webhook(run, doc=(run.__doc__ or "").strip())
+        return run
+
+    def check(self, run: CheckFunction) -> CheckFunction:
+        """Register the function that proves the account works; it returns one line saying what it saw."""
+        self.check_function = run
+        return run
+
+    def _unused(self, name: str, taken: Mapping[str, object]) -> None:
+        if name in taken:
+            raise TypeError(f"{self.name}: {name!r} is registered twice")
+
+    def __repr__(self) -> str:
+        return f"Connector({self.name!r}, sources={sorted(self.sources)}, sinks={sorted(self.sinks)})"
