@@ -3,7 +3,7 @@
 from canonical_model.customer import Customer
 from canonical_model.entity import ENTITIES, Entity, ExternalRef, entity_model
 from canonical_model.order import Order
-from canonical_model.product import Price, Product
+from canonical_model.product import Listing, Price, Product
 from canonical_model.shipment import Shipment
 from canonical_model.stock import Reservation, StockMovement, StockPosition
 from canonical_model.values import Address, Money, PersonName
@@ -14,6 +14,7 @@ __all__ = [
     "Customer",
     "Entity",
     "ExternalRef",
+    "Listing",
     "Money",
     "Order",
     "PersonName",

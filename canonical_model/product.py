@@ -10,7 +10,7 @@ from canonical_model.codes import TemperatureZone
 from canonical_model.entity import Entity
 from canonical_model.values import Instant, Money, Quantity, TaxRate, Value
 
-__all__ = ["Gtin", "KitPart", "Media", "OptionValue", "Price", "Product", "Variant", "gtin_check_digit"]
+__all__ = ["Gtin", "KitPart", "Listing", "Media", "OptionValue", "Price", "Product", "Variant", "gtin_check_digit"]
 
 
 def gtin_check_digit(body: str) -> int:
@@ -97,3 +97,19 @@ class Price(Entity, kind="price"):
     kind_of_price: str = "sale"
     valid_from: Instant | None = None
     valid_until: Instant | None = None
+
+
+class Listing(Entity, kind="listing"):
+    """A SKU offered on a channel, and what the channel calls it. Key: "{channel}/{sku}".
+
+    external_id   the channel's name of the variant; parts it is made of go into `ids`
+    """
+
+    channel: str
+    sku: Annotated[str, Field(min_length=1)]
+    external_id: str
+    ids: dict[str, str] = Field(default_factory=dict)
+    product_key: str | None = None
+    title: str | None = None
+    price: Money | None = None
+    active: bool = True
