@@ -100,11 +100,13 @@ class Record:
     """One row in the system's own shape.
 
     `position` says where it stood in its page or file: for files the 1-based line of its first byte,
-    for pages the 0-based index.
+    for pages the 0-based index. `notes` are what an operator should know though the record is good
+    (a private character of the other side, a missing column filled).
     """
 
     data: Mapping[str, Any]
     position: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,9 @@ class Fault:
     """A row that could not even be read as a record (wrong column count, bytes that are no CP932, ...).
 
     `code` is a stable word such as `column_count`; `reason` is a sentence for the operator (English);
-    `raw` are the bytes as received, kept so that the row can be replayed.
+    `raw` are the bytes as received, kept so that the row can be replayed. `hint` holds the columns that could be
+    read all the same: it tells which document an unreadable row belongs to, so that an order is not taken in
+    without one of its lines.
     """
 
     position: int
@@ -121,6 +125,7 @@ class Fault:
     raw: bytes
     column: str | None = None
     value: str | None = None
+    hint: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +196,10 @@ class Verdict(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one change. Use the three constructors."""
+    """What became of one change. Use the three constructors.
+
+    `notes` are what happened to the change though it was written: substituted characters, cut values.
+    """
 
     key: str
     verdict: Verdict
@@ -200,11 +208,19 @@ class Outcome:
     external_id: str | None = None
     external_version: str | None = None
     after: timedelta | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def done(cls, key: str, *, external_id: str | None = None, external_version: str | None = None) -> Outcome:
+    def done(
+        cls,
+        key: str,
+        *,
+        external_id: str | None = None,
+        external_version: str | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> Outcome:
         """The other side has it now, whether by this call or an earlier one."""
-        return cls(key, Verdict.DONE, external_id=external_id, external_version=external_version)
+        return cls(key, Verdict.DONE, external_id=external_id, external_version=external_version, notes=notes)
 
     @classmethod
     def retry(cls, key: str, reason: str, *, after: timedelta | None = None) -> Outcome:
@@ -318,7 +334,7 @@ class FileHistory(Protocol):
 SourceFunction = Callable[[Call[Any], Any], Iterator[Page]]
 SinkFunction = Callable[[Call[Any], Batch], Iterable[Outcome]]
 AskFunction = Callable[[Call[Any], Batch], Iterable[Outcome]]
-DecodeFunction = Callable[[IO[bytes], Any], Iterator["Record | Fault"]]
+DecodeFunction = Callable[[IO[bytes], Any, Mapping[str, Any]], Iterator["Record | Fault"]]
 WebhookFunction = Callable[[Mapping[str, str], bytes, Any], Sequence[Event]]
 CheckFunction = Callable[[Call[Any]], str]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -333,7 +349,7 @@ class Source:
     overlap   how far behind the cursor a read must start, because late rows appear there
     deletes   how deletions are seen
     order     field that orders versions of the same key, if the system gives one
-    decode    turns `Page.raw` into records; pure, runs again at each replay
+    decode    `(stream, config, params)` turns `Page.raw` into records; pure, runs again at each replay
     """
 
     name: str
