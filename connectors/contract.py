@@ -113,10 +113,10 @@ class Record:
 class Fault:
     """A row that could not even be read as a record (wrong column count, bytes that are no CP932, ...).
 
-    `code` is a stable word such as `column_count`; `reason` is a sentence for the operator (English);
-    `raw` are the bytes as received, kept so that the row can be replayed. `hint` holds the columns that could be
-    read all the same: it tells which document an unreadable row belongs to, so that an order is not taken in
-    without one of its lines.
+    `code` is a stable word such as `column_count`; `reason` is a sentence for the operator (English),
+    `reason_ja` the same in Japanese; `raw` are the bytes as received, kept so that the row can be replayed.
+    `hint` holds the columns that could be read all the same: it tells which document an unreadable row
+    belongs to, so that an order is not taken in without one of its lines.
     """
 
     position: int
@@ -126,6 +126,7 @@ class Fault:
     column: str | None = None
     value: str | None = None
     hint: Mapping[str, Any] | None = None
+    reason_ja: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
