@@ -1,0 +1,106 @@
+"""What every test may use: a real PostgreSQL for the session, and a fresh database for one test.
+
+One server serves all pytest-xdist workers of a run. It lives in a temporary home that ends with the run; a
+run that was killed is tidied up by the next one. `TSUNAGI_TEST_DATABASE_URL` names a server to use instead (its
+user must be allowed to create databases).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from hub.home import Home
+from hub.postgres import EmbeddedPostgres
+
+_HOME = "TSUNAGI_TEST_HOME"
+_URL = "TSUNAGI_TEST_DATABASE_URL"
+_MARK = "started-by"
+
+# A test's data need not outlive a power failure; everything else is as in production.
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Tests must not see the settings of the person who runs them.
+    for name in [name for name in os.environ if name.startswith(("TSUNAGI_", "AIRFLOW_CONN_"))]:
+        if not name.startswith("TSUNAGI_TEST_") and name != "TSUNAGI_SHARED":
+            del os.environ[name]
+    if not hasattr(config, "workerinput"):
+        _tidy_up_killed_runs()
+        home = Path(tempfile.mkdtemp(prefix="tsunagi-test-"))
+        (home / _MARK).write_text(str(os.getpid()))
+        os.environ[_HOME] = str(home)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        _remove(Path(os.environ.pop(_HOME)))
+
+
+def _tidy_up_killed_runs() -> None:
+    for mark in Path(tempfile.gettempdir()).glob(f"tsunagi-test-*/{_MARK}"):
+        try:
+            os.kill(int(mark.read_text()), 0)
+        except ProcessLookupError:
+            _remove(mark.parent)
+        except (PermissionError, ValueError, FileNotFoundError):  # another user's, or just begun or ended
+            continue
+
+
+def _remove(home: Path) -> None:
+    EmbeddedPostgres(Home(home)).remove()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def in_database(url: str, name: str) -> str:
+    """The same server and user, another database."""
+    head, _, tail = url.partition("://")
+    address, _, database = tail.partition("/")
+    _, mark, options = database.partition("?")
+    return f"{head}://{address}/{name}{mark}{options}"
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """URL of a superuser of the server of this test run, in the database `postgres`."""
+    if given := os.environ.get(_URL):
+        return given
+    home = Home(Path(os.environ[_HOME]))
+    return EmbeddedPostgres(home, settings=FAST).admin_url()
+
+
+@pytest.fixture(scope="session")
+def database_template() -> str:
+    """The database that `database_url` copies. A folder of tests may override this with a migrated one."""
+    return "template0"
+
+
+@pytest.fixture
+def database_url(postgres_url: str, database_template: str) -> Iterator[str]:
+    """URL of a fresh database of this test alone, copied from `database_template`, dropped afterwards."""
+    name = f"test_{uuid4().hex[:16]}"
+    create_database(postgres_url, name, template=database_template)
+    yield in_database(postgres_url, name)
+    drop_database(postgres_url, name)
+
+
+def create_database(postgres_url: str, name: str, *, template: str = "template0") -> None:
+    """Create a database; nobody may be connected to `template` meanwhile."""
+    statement = sql.SQL("create database {} template {}")
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+
+
+def drop_database(postgres_url: str, name: str) -> None:
+    """Drop a database, also under connections that a test left open."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
