@@ -1,0 +1,377 @@
+"""The engine's front: what the CLI, the DAGs, the gateway and the tests call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+from connectors.registry import load_connectors
+from sqlalchemy import Engine, text
+
+from connectors.contract import Call, Connector, Misconfigured, Refused, Retry, Sink, Source
+from hub import intake as intakes
+from hub import quarantine, status
+from hub.call import open_call
+from hub.delivery import open_deliveries, send
+from hub.feed import horizon
+from hub.home import Settings
+from hub.outgoing import OutgoingFlow, queue_entities, queue_round
+from hub.postgres import database_url
+from hub.reports import FlowStatus, PullReport, PushReport, QuarantineRow, ReplayReport
+from hub.store.database import SchemaBehind, migrate, open_engine, schema_is_current, try_lock
+from hub.systems import Flow, System, Systems, load_systems
+from hub.takein import TakenIn, take_in
+from mappings import Mapping as RecordMapping
+from mappings import load_mapping
+
+__all__ = ["Hub"]
+
+log = structlog.get_logger("tsunagi.hub")
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A flow with everything it is made of looked up."""
+
+    system: System
+    flow: Flow
+    name: str
+    connector: Connector[Any]
+    mappings: tuple[RecordMapping, ...]
+    context: Mapping[str, Any]
+
+    @property
+    def source(self) -> Source:
+        return self.connector.sources[self.flow.pull or ""]
+
+    @property
+    def sink(self) -> Sink:
+        return self.connector.sinks[self.flow.push or ""]
+
+    @property
+    def outgoing(self) -> OutgoingFlow:
+        return OutgoingFlow(
+            self.system.system, self.name, self.mappings[0], self.context, self.sink.batch_size
+        )
+
+
+class Hub:
+    """An open hub: a store, the systems, and the connectors that speak to them.
+
+    Open with `Hub.open()` and close it, or use it as a context manager. One process may hold several.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        systems: Systems,
+        connectors: Mapping[str, Connector[Any]],
+        *,
+        mapping_roots: Sequence[Path] = (),
+    ) -> None:
+        self.engine = engine
+        self.systems = systems
+        self.connectors = connectors
+        self._roots = tuple(mapping_roots)
+
+    @classmethod
+    def open(cls, settings: Settings | None = None) -> Self:
+        """Open the hub the environment describes; starts the embedded PostgreSQL if that is what is used.
+
+        Raises SchemaBehind when an outside database has not been brought up by `tsunagi init`.
+        """
+        settings = settings or Settings.from_env()
+        engine = open_engine(database_url(settings=settings))
+        if not schema_is_current(engine):
+            if settings.database_url is not None:
+                raise SchemaBehind
+            migrate(engine)
+        loaded = load_connectors()
+        return cls(
+            engine,
+            load_systems(settings.systems),
+            loaded.connectors,
+            mapping_roots=[settings.home.root / "mappings"],
+        )
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------ pull
+
+    def pull(self, system: str, flow: str, params: Mapping[str, Any] | None = None) -> PullReport:
+        """Read what is new in the system and take it in, page by page.
+
+        Raises Retry, Refused or Misconfigured as the source did; pages stored before that are taken in.
+        """
+        bound = self._bind(system, flow)
+        report = PullReport(system=system, flow=flow)
+        with self._run(bound, "pull", report), self._call(bound, params) as call:
+            for intake_id in self._leftovers(bound):
+                self._take_in(bound, intake_id, call.config, report)
+                report.recovered += 1
+            source = bound.source
+            pages = source.run(call, self._cursor(bound))
+            for page in pages:
+                with self.engine.begin() as connection:
+                    intake_id = intakes.store_page(
+                        connection,
+                        system=system,
+                        flow=bound.name,
+                        source=source.name,
+                        page=page,
+                        params=call.params,
+                    )
+                if page.note:
+                    report.notes.append(page.note)
+                if intake_id is not None:
+                    report.pages += 1
+                    self._take_in(bound, intake_id, call.config, report)
+        return report
+
+    def _leftovers(self, bound: _Bound) -> list[int]:
+        with self.engine.connect() as connection:
+            return intakes.unprocessed(connection, bound.system.system, bound.name)
+
+    def _cursor(self, bound: _Bound) -> Any:
+        model = bound.source.cursor
+        if model is None:
+            return None
+        with self.engine.connect() as connection:
+            saved = intakes.load_cursor(connection, bound.system.system, bound.name)
+        return None if saved is None else model.model_validate(saved)
+
+    def _take_in(
+        self,
+        bound: _Bound,
+        intake_id: int,
+        config: Any,
+        report: PullReport,
+        only: frozenset[int] | None = None,
+    ) -> TakenIn:
+        with self.engine.connect() as connection:
+            item = intakes.load_intake(connection, intake_id)
+        taken = take_in(
+            self.engine, item, bound.source, config,
+            mappings=bound.mappings, context=bound.context, authority=self.systems.authority, only=only,
+        )  # fmt: skip
+        report.add(taken)
+        for kind, count in taken.kinds.items():
+            report.kinds[kind] = report.kinds.get(kind, 0) + count
+        report.notes.extend(taken.notes)
+        return taken
+
+    # ------------------------------------------------------------------ push
+
+    def push(self, system: str, flow: str, params: Mapping[str, Any] | None = None) -> PushReport:
+        """Send what changed: unfinished deliveries first, then the change feed up to this moment.
+
+        `params`: {"keys": [...]} looks at these entities wherever the feed stands; {"all": true} at every entity.
+        What the ledger already holds is never sent again. Raises Retry, Refused or Misconfigured.
+        """
+        bound = self._bind(system, flow)
+        report = PushReport(system=system, flow=flow)
+        with self._run(bound, "push", report), self._call(bound, params) as call:
+            report.resumed = self._send_all(bound, call, report)
+            wanted = dict(params or {})
+            if wanted.get("keys") or wanted.get("all"):
+                self._queue_again(bound, wanted, report)
+                self._send_all(bound, call, report)
+            with self.engine.connect() as connection:
+                below = horizon(connection)
+            while self._queue(bound, below, report):
+                self._send_all(bound, call, report)
+        return report
+
+    def _queue(self, bound: _Bound, below: int, report: PushReport) -> bool:
+        with self.engine.begin() as connection:
+            return queue_round(connection, bound.outgoing, below=below, report=report)
+
+    def _queue_again(self, bound: _Bound, wanted: Mapping[str, Any], report: PushReport) -> None:
+        query = "SELECT id FROM entity WHERE kind = :kind AND deleted_at IS NULL"
+        names: dict[str, Any] = {"kind": bound.mappings[0].entity}
+        if wanted.get("keys"):
+            query += " AND key = ANY(:keys)"
+            names["keys"] = list(wanted["keys"])
+        with self.engine.begin() as connection:
+            ids = list(connection.scalars(text(f"{query} ORDER BY id"), names))
+            report.read += len(ids)
+            queue_entities(connection, bound.outgoing, ids, report)
+
+    def _send_all(self, bound: _Bound, call: Call[Any], report: PushReport) -> int:
+        with self.engine.connect() as connection:
+            waiting = open_deliveries(connection, bound.system.system, bound.name)
+        for delivery_id in waiting:
+            send(
+                self.engine, call, bound.sink, delivery_id=delivery_id, flow=bound.name,
+                mapping=bound.mappings[0].name, kind=bound.mappings[0].entity, report=report,
+            )  # fmt: skip
+        return len(waiting)
+
+    # ------------------------------------------------------------------ quarantine
+
+    def quarantine_list(
+        self,
+        system: str | None = None,
+        flow: str | None = None,
+        state: str | None = "open",
+        limit: int = 1000,
+    ) -> list[QuarantineRow]:
+        """Refused records, oldest first; values are masked."""
+        with self.engine.connect() as connection:
+            return quarantine.list_rows(connection, system=system, flow=flow, state=state, limit=limit)
+
+    def quarantine_show(self, row_id: int) -> dict[str, Any]:
+        """Everything kept of one row, with its bytes. Raises LookupError."""
+        with self.engine.connect() as connection:
+            return quarantine.show_row(connection, row_id)
+
+    def quarantine_discard(self, ids: Sequence[int], reason: str) -> int:
+        """Close rows for good; returns how many were open."""
+        with self.engine.begin() as connection:
+            return quarantine.discard(connection, ids, reason)
+
+    def quarantine_replay(self, ids: Sequence[int]) -> ReplayReport:
+        """Try refused records again with today's mappings, tables and layouts.
+
+        Incoming rows are read again from the page they came in; outgoing ones are mapped and sent anew.
+        """
+        report = ReplayReport()
+        with self.engine.connect() as connection:
+            rows = {row.id: row for row in quarantine.list_rows(connection, ids=ids)}
+            details = [quarantine.show_row(connection, row_id) for row_id in rows]
+        report.tried = len(rows)
+        pages: dict[int, list[dict[str, Any]]] = {}
+        outgoing: dict[tuple[str, str], list[int]] = {}
+        for row in details:
+            if row["direction"] == "in":
+                pages.setdefault(row["intake_id"], []).append(row)
+            else:
+                outgoing.setdefault((row["system"], row["flow"]), []).append(row["entity_id"])
+        for intake_id, group in sorted(pages.items()):
+            self._replay_page(intake_id, group, report)
+        for (system, flow), entity_ids in outgoing.items():
+            self._replay_entities(system, flow, entity_ids)
+        with self.engine.begin() as connection:
+            connection.execute(
+                text("UPDATE quarantine SET replays = replays + 1 WHERE id = ANY(:ids)"), {"ids": list(rows)}
+            )
+            left = [row.id for row in quarantine.list_rows(connection, ids=list(rows))]
+        report.still_refused = len(left) - report.missing
+        report.through = report.tried - len(left)
+        return report
+
+    def _replay_page(self, intake_id: int, rows: Sequence[Mapping[str, Any]], report: ReplayReport) -> None:
+        bound = self._bind(rows[0]["system"], rows[0]["flow"])
+        with self.engine.connect() as connection:
+            item = intakes.load_intake(connection, intake_id)
+        if item.state == "erased":
+            report.missing += len(rows)
+            return
+        positions = frozenset(position for row in rows for position in row["positions"])
+        pulled = PullReport(system=bound.system.system, flow=bound.name)
+        with self._run(bound, "replay", pulled), self._call(bound, None) as call:
+            self._take_in(bound, intake_id, call.config, pulled, only=positions)
+
+    def _replay_entities(self, system: str, flow: str, entity_ids: Sequence[int]) -> None:
+        bound = self._bind(system, flow)
+        report = PushReport(system=system, flow=flow)
+        with self._run(bound, "replay", report), self._call(bound, None) as call:
+            with self.engine.begin() as connection:
+                queue_entities(connection, bound.outgoing, entity_ids, report)
+            self._send_all(bound, call, report)
+
+    # ------------------------------------------------------------------ the rest of the front
+
+    def status(self, now: datetime | None = None) -> list[FlowStatus]:
+        """Every flow of every system: last run, lateness, what waits."""
+        with self.engine.connect() as connection:
+            return status.flow_statuses(connection, self.systems, now or datetime.now(UTC))
+
+    def check(self, system: str) -> str:
+        """Prove that the account works; one line of what was seen. Raises one of the three errors."""
+        found = self.systems.get(system)
+        connector = self._connector(found)
+        if connector.check_function is None:
+            return "the connector has no check"
+        with open_call(found, connector, None, params={}) as call:
+            return connector.check_function(call)
+
+    def housekeeping(self, *, keep: timedelta = timedelta(days=90)) -> dict[str, int]:
+        """Remove what the retention rule no longer needs. Personal data lies in intake bodies above all."""
+        with self.engine.begin() as connection:
+            return {"intakes_erased": intakes.erase_bodies(connection, older_than=datetime.now(UTC) - keep)}
+
+    def mapping(self, name: str) -> RecordMapping:
+        """A mapping by name, from the shipped ones and those under the home folder."""
+        return load_mapping(name, roots=self._roots)
+
+    # ------------------------------------------------------------------ inside
+
+    def _connector(self, system: System) -> Connector[Any]:
+        try:
+            return self.connectors[system.connector]
+        except KeyError:
+            raise Misconfigured(f"{system.system}: no connector {system.connector!r} is installed") from None
+
+    def _bind(self, system_id: str, flow_name: str) -> _Bound:
+        system = self.systems.get(system_id)
+        flow = system.flow(flow_name)
+        return _Bound(
+            system=system,
+            flow=flow,
+            name=flow_name,
+            connector=self._connector(system),
+            mappings=tuple(self.mapping(name) for name in flow.mapping_names),
+            context={"system": {"id": system_id, **system.constants}},
+        )
+
+    @contextmanager
+    def _call(self, bound: _Bound, params: Mapping[str, Any] | None) -> Iterator[Call[Any]]:
+        history = intakes.IntakeHistory(self.engine, bound.system.system, bound.name)
+        merged = {**bound.flow.params, **(params or {})}
+        with open_call(bound.system, bound.connector, history, params=merged) as call:
+            yield call
+
+    @contextmanager
+    def _run(self, bound: _Bound, direction: str, report: PullReport | PushReport) -> Iterator[None]:
+        """One run of a flow: alone, timed, logged, and remembered with how it ended."""
+        names = {"system": bound.system.system, "flow": bound.name}
+        with try_lock(self.engine, f"flow:{names['system']}:{names['flow']}") as mine:
+            if not mine:
+                raise Retry(
+                    f"{names['system']}/{names['flow']} is running elsewhere", after=timedelta(seconds=30)
+                )
+            with self.engine.begin() as connection:
+                run_id = status.begin_run(connection, **names, direction=direction)
+            started, outcome, error = time.monotonic(), "crashed", None
+            try:
+                yield
+                outcome = "ok"
+            except (Retry, Refused, Misconfigured) as raised:
+                outcome, error = type(raised).__name__.lower(), str(raised)
+                raise
+            except Exception as raised:
+                error = f"{type(raised).__name__}: {raised}"
+                raise
+            finally:
+                report.seconds = round(time.monotonic() - started, 3)
+                with self.engine.begin() as connection:
+                    status.end_run(connection, run_id, outcome, report.as_dict(), error)
+                log.info("run", direction=direction, outcome=outcome, error=error, **_counts(report))
+
+
+def _counts(report: PullReport | PushReport) -> dict[str, Any]:
+    return {name: value for name, value in report.as_dict().items() if value not in (0, [], {})}

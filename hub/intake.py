@@ -1,0 +1,225 @@
+"""Intake: one page, file or webhook exactly as received, stored before anything is done with it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, Any
+
+import orjson
+from sqlalchemy import Connection, Engine, delete, func, insert, select, text, update
+
+from connectors.contract import Fault, Page, Record, Source
+from hub.store.tables import flow_state, intake, intake_body, quarantine
+
+__all__ = ["Intake", "IntakeHistory", "decode", "load_intake", "open_body", "store_page", "unprocessed"]
+
+PART = 4 * 1024 * 1024
+"""Bytes of a body kept in one row; what streaming a large file holds in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A stored page: where it came from, and what is needed to read it again."""
+
+    id: int
+    system: str
+    flow: str
+    source: str
+    name: str | None
+    media_type: str
+    sha256: bytes
+    size: int
+    params: dict[str, Any]
+    deleted: tuple[str, ...]
+    complete: bool
+    state: str
+    received_at: datetime
+
+
+def _body_of(page: Page) -> IO[bytes]:
+    if page.raw is None:
+        return io.BytesIO(orjson.dumps(list(page.records)))
+    return io.BytesIO(page.raw) if isinstance(page.raw, bytes) else page.raw
+
+
+def store_page(
+    connection: Connection, *, system: str, flow: str, source: str, page: Page, params: Mapping[str, Any]
+) -> int | None:
+    """Store a page and its cursor in the caller's transaction. Returns the intake id.
+
+    A page without content that only moves the cursor (or says something to the operator) stores no intake unless
+    it carries deletions or ends a listing; then None is returned.
+    """
+    if page.cursor is not None:
+        save_cursor(connection, system, flow, page.cursor.model_dump(mode="json"))
+    if page.raw is None and not page.records and not page.deleted and not page.complete:
+        return None
+    intake_id: int = connection.execute(
+        insert(intake).values(
+            system=system, flow=flow, source=source, name=page.name, media_type=page.media_type, sha256=b"", size=0,
+            sequence=page.sequence, params=dict(params), deleted=list(page.deleted), complete=page.complete,
+            note=page.note,
+        ).returning(intake.c.id)
+    ).scalar_one()  # fmt: skip
+    sha256, size, part = hashlib.sha256(), 0, 0
+    body = _body_of(page)
+    while chunk := body.read(PART):
+        sha256.update(chunk)
+        size += len(chunk)
+        connection.execute(insert(intake_body).values(intake_id=intake_id, part=part, body=chunk))
+        part += 1
+    connection.execute(
+        update(intake).where(intake.c.id == intake_id).values(sha256=sha256.digest(), size=size)
+    )
+    return intake_id
+
+
+def save_cursor(connection: Connection, system: str, flow: str, cursor: Mapping[str, Any] | None) -> None:
+    """Remember where the flow's next read starts."""
+    connection.execute(
+        text(
+            "INSERT INTO flow_state (system, flow, cursor) VALUES (:system, :flow, CAST(:cursor AS jsonb)) "
+            "ON CONFLICT (system, flow) DO UPDATE SET cursor = excluded.cursor"
+        ),
+        {"system": system, "flow": flow, "cursor": orjson.dumps(cursor).decode()},
+    )
+
+
+def load_cursor(connection: Connection, system: str, flow: str) -> dict[str, Any] | None:
+    """The cursor as it was saved, or None at the first run."""
+    found: dict[str, Any] | None = connection.scalar(
+        select(flow_state.c.cursor).where(flow_state.c.system == system, flow_state.c.flow == flow)
+    )
+    return found
+
+
+def unprocessed(connection: Connection, system: str, flow: str) -> list[int]:
+    """Pages stored by an interrupted run and not yet taken in, oldest first."""
+    rows = connection.scalars(
+        select(intake.c.id)
+        .where(intake.c.system == system, intake.c.flow == flow, intake.c.state == "stored")
+        .order_by(intake.c.id)
+    )
+    return list(rows)
+
+
+def load_intake(connection: Connection, intake_id: int) -> Intake:
+    """The intake's row. Raises LookupError when there is none."""
+    row = connection.execute(
+        select(
+            intake.c.id, intake.c.system, intake.c.flow, intake.c.source, intake.c.name, intake.c.media_type,
+            intake.c.sha256, intake.c.size, intake.c.params, intake.c.deleted, intake.c.complete, intake.c.state,
+            intake.c.received_at,
+        ).where(intake.c.id == intake_id)
+    ).one_or_none()  # fmt: skip
+    if row is None:
+        raise LookupError(f"there is no intake {intake_id}")
+    values = dict(row._mapping)
+    return Intake(**{**values, "deleted": tuple(values["deleted"])})
+
+
+class _Body(io.RawIOBase):
+    """The stored parts as one readable stream; holds one part in memory."""
+
+    def __init__(self, engine: Engine, intake_id: int) -> None:
+        self._engine = engine
+        self._intake_id = intake_id
+        self._part = 0
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._rest:
+            with self._engine.connect() as connection:
+                body = connection.scalar(
+                    select(intake_body.c.body).where(
+                        intake_body.c.intake_id == self._intake_id, intake_body.c.part == self._part
+                    )
+                )
+            if body is None:
+                return 0
+            self._part += 1
+            self._rest = memoryview(bytes(body))
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
+def open_body(engine: Engine, intake_id: int) -> IO[bytes]:
+    """The bytes as received, as a stream."""
+    return io.BufferedReader(_Body(engine, intake_id), buffer_size=1 << 20)
+
+
+def decode(engine: Engine, item: Intake, source: Source, config: Any) -> Iterator[Record | Fault]:
+    """The records of a stored page. Pure in what it reads: the same intake gives the same records each time."""
+    with open_body(engine, item.id) as body:
+        if source.decode is not None:
+            yield from source.decode(body, config, item.params)
+        else:
+            for position, data in enumerate(orjson.loads(body.read() or b"[]")):
+                yield Record(data, position)
+
+
+def finish(connection: Connection, intake_id: int, counts: Mapping[str, Any]) -> None:
+    """The page was taken in."""
+    connection.execute(
+        update(intake)
+        .where(intake.c.id == intake_id)
+        .values(state="processed", processed_at=func.now(), counts=dict(counts))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    name: str
+    sha256: str
+    received_at: datetime
+
+
+class IntakeHistory:
+    """`FileHistory` of one flow: the intake table is the memory of its files."""
+
+    def __init__(self, engine: Engine, system: str, flow: str) -> None:
+        self._engine = engine
+        self._mine = (intake.c.system == system, intake.c.flow == flow)
+
+    def _newest(self, *conditions: Any) -> _Seen | None:
+        query = select(intake.c.name, intake.c.sha256, intake.c.received_at).where(*self._mine, *conditions)
+        with self._engine.connect() as connection:
+            row = connection.execute(query.order_by(intake.c.id.desc()).limit(1)).one_or_none()
+        return None if row is None else _Seen(row.name or "", bytes(row.sha256).hex(), row.received_at)
+
+    def by_name(self, name: str) -> _Seen | None:
+        return self._newest(intake.c.name == name)
+
+    def by_sha256(self, digest: str) -> _Seen | None:
+        return self._newest(intake.c.sha256 == bytes.fromhex(digest))
+
+    def last_sequence(self, name_prefix: str) -> int | None:
+        query = select(func.max(intake.c.sequence)).where(
+            *self._mine, func.starts_with(intake.c.name, name_prefix)
+        )
+        with self._engine.connect() as connection:
+            number: int | None = connection.scalar(query)
+        return number
+
+
+def erase_bodies(connection: Connection, *, older_than: datetime) -> int:
+    """Remove the bytes of pages received before `older_than`; pages an open quarantine row needs are kept."""
+    needed = select(quarantine.c.intake_id).where(
+        quarantine.c.state == "open", quarantine.c.intake_id.is_not(None)
+    )
+    old = select(intake.c.id).where(
+        intake.c.state == "processed", intake.c.received_at < older_than, intake.c.id.not_in(needed)
+    )
+    ids = list(connection.scalars(old))
+    connection.execute(delete(intake_body).where(intake_body.c.intake_id.in_(ids)))
+    connection.execute(update(intake).where(intake.c.id.in_(ids)).values(state="erased"))
+    return len(ids)

@@ -1,0 +1,247 @@
+"""From the change feed to stored deliveries: drop echoes, coalesce, map, drop what the ledger already has."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, insert, text
+
+from hub.feed import Changed, load_position, read_feed, save_position
+from hub.quarantine import Refusal, put_refusals, resolve_subjects
+from hub.reports import PushReport
+from hub.store.database import copy_rows, digest
+from hub.store.tables import delivery
+from mappings import Mapping as RecordMapping
+from mappings import RecordFaults
+
+__all__ = ["ROUND", "OutgoingFlow", "queue_round"]
+
+ROUND = 20_000
+"""Change feed rows looked at in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingFlow:
+    """What the outgoing side of a flow is made of."""
+
+    system: str
+    flow: str
+    mapping: RecordMapping
+    context: Mapping[str, Any]
+    batch_size: int
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds whose changes concern this flow."""
+        return sorted({self.mapping.entity, *(related.entity for related in self.mapping.related.values())})
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    key: str
+    entity_id: int
+    version: int
+    hash: bytes
+    record: bytes
+    previous: Any
+
+
+def queue_round(connection: Connection, flow: OutgoingFlow, *, below: int, report: PushReport) -> bool:
+    """Store deliveries for the next stretch of the feed, and the flow's position, in the caller's transaction.
+
+    Returns whether there was anything to read.
+    """
+    position = load_position(connection, flow.system, flow.flow)
+    changed, behind = read_feed(
+        connection, position=position, below=below, kinds=flow.kinds, system=flow.system, limit=ROUND
+    )
+    if behind == position:
+        return False
+    ids = _entities_concerned(connection, flow, changed, report)
+    _store(connection, flow, _to_send(connection, flow, ids, report), report)
+    save_position(connection, flow.system, flow.flow, behind)
+    return True
+
+
+def queue_entities(
+    connection: Connection, flow: OutgoingFlow, ids: Sequence[int], report: PushReport
+) -> None:
+    """Store deliveries for these entities, wherever the feed stands (replay, resend of a key)."""
+    _store(connection, flow, _to_send(connection, flow, ids, report), report)
+
+
+_BACK = """
+    SELECT DISTINCT mine.id FROM entity AS theirs
+    JOIN entity AS mine ON mine.kind = :kind AND {mine} = {theirs}
+    WHERE theirs.id = ANY(:ids)
+"""
+
+
+def _json_path(table: str, path: str) -> str:
+    """SQL for a plain path of the mapping's `back`; the steps were checked when the mapping was loaded."""
+    if path == "key":
+        return f"{table}.key"
+    steps = path.split(".")
+    if not all(step.isidentifier() for step in steps):
+        raise ValueError(f"back: {path!r} is not a plain path")
+    middle = "".join(f" -> '{step}'" for step in steps[:-1])
+    return f"({table}.content{middle} ->> '{steps[-1]}')"
+
+
+def _entities_concerned(
+    connection: Connection, flow: OutgoingFlow, changed: Iterable[Changed], report: PushReport
+) -> list[int]:
+    mine: set[int] = set()
+    by_kind: dict[str, list[int]] = {}
+    for change in changed:
+        by_kind.setdefault(change.kind, []).append(change.entity_id)
+        if change.kind == flow.mapping.entity:
+            report.read += 1
+            if change.echo:
+                report.echoes += 1
+            else:
+                mine.add(change.entity_id)
+    for related in flow.mapping.related.values():
+        if related.back is not None and by_kind.get(related.entity):
+            own, theirs = related.back
+            query = _BACK.format(mine=_json_path("mine", own), theirs=_json_path("theirs", theirs))
+            found = set(
+                connection.scalars(text(query), {"kind": flow.mapping.entity, "ids": by_kind[related.entity]})
+            )
+            report.read += len(found - mine)
+            mine |= found
+    return sorted(mine)
+
+
+_ENTITIES = text(
+    "SELECT id, key, version, content FROM entity WHERE id = ANY(:ids) AND deleted_at IS NULL ORDER BY id"
+)
+_RELATED = text(
+    "SELECT key, content FROM entity WHERE kind = :kind AND key = ANY(:keys) AND deleted_at IS NULL"
+)
+_ACCEPTED = text(
+    "SELECT key, hash, record FROM ledger WHERE system = :system AND flow = :flow AND key = ANY(:keys)"
+)
+
+
+def _to_send(
+    connection: Connection, flow: OutgoingFlow, ids: Sequence[int], report: PushReport
+) -> Iterator[_Change]:
+    for part in _parts(ids, 2000):
+        rows = connection.execute(_ENTITIES, {"ids": list(part)}).all()
+        report.not_for_us += len(part) - len(rows)
+        yield from _changes_of(connection, flow, rows, report)
+
+
+def _parts(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _related_contents(
+    connection: Connection, flow: OutgoingFlow, rows: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """For each row the contents of its related entities, by name; one query a relation."""
+    keys = [flow.mapping.related_keys(row.content, flow.context) for row in rows]
+    contents: dict[str, dict[str, Any]] = {}
+    for name, related in flow.mapping.related.items():
+        wanted = sorted({key[name] for key in keys if key[name] is not None})
+        found = connection.execute(_RELATED, {"kind": related.entity, "keys": wanted})
+        contents[name] = {row.key: row.content for row in found}
+    return [{name: contents[name].get(key[name]) for name in contents} for key in keys]
+
+
+def _changes_of(
+    connection: Connection, flow: OutgoingFlow, rows: Sequence[Any], report: PushReport
+) -> Iterator[_Change]:
+    made: dict[str, _Change] = {}
+    refusals: list[Refusal] = []
+    through: list[str] = []
+    for row, related in zip(rows, _related_contents(connection, flow, rows), strict=True):
+        try:
+            out = flow.mapping.from_entity(row.content, flow.context, related)
+        except RecordFaults as error:
+            refusals.append(_unwritable(flow, row, error))
+            continue
+        if out is None:
+            report.not_for_us += 1
+            continue
+        if out.key in made:
+            refusals.append(_clash(flow, row, out.key))
+            continue
+        body = orjson.dumps(out.record, option=orjson.OPT_SORT_KEYS)
+        made[out.key] = _Change(out.key, row.id, row.version, digest(body), body, None)
+        through.append(out.key)
+    report.quarantined += len(refusals)
+    put_refusals(connection, refusals)
+    if through:
+        resolve_subjects(
+            connection, system=flow.system, flow=flow.flow, mapping=flow.mapping.name, record_ids=through,
+            intake_id=0, positions=[], replayed=False,
+        )  # fmt: skip
+    names = {"system": flow.system, "flow": flow.flow, "keys": list(made)}
+    accepted = {row.key: (bytes(row.hash), row.record) for row in connection.execute(_ACCEPTED, names)}
+    for key, change in made.items():
+        was = accepted.get(key)
+        if was is not None and was[0] == change.hash:
+            report.unchanged += 1
+            continue
+        previous = None if was is None else was[1]
+        yield _Change(key, change.entity_id, change.version, change.hash, change.record, previous)
+
+
+def _unwritable(flow: OutgoingFlow, row: Any, error: RecordFaults) -> Refusal:
+    first = error.faults[0]
+    return Refusal.of_change(
+        flow.system, flow.flow, flow.mapping.name, key=row.key, code=first.code, reason_ja=first.reason_ja,
+        reason_en=first.reason_en, entity_id=row.id, delivery_id=None, record=row.content,
+    )  # fmt: skip
+
+
+def _clash(flow: OutgoingFlow, row: Any, key: str) -> Refusal:
+    return Refusal.of_change(
+        flow.system, flow.flow, flow.mapping.name, key=f"{key} ({row.key})", code="key_clash",
+        reason_ja=f"別のデータも同じキー {key} で送られます。マッピングの key を見直してください。",
+        reason_en=f"another entity goes out under the same key {key}; make the mapping's key unique.",
+        entity_id=row.id, delivery_id=None, record=row.content,
+    )  # fmt: skip
+
+
+def _store(
+    connection: Connection, flow: OutgoingFlow, changes: Iterable[_Change], report: PushReport
+) -> None:
+    batch: list[_Change] = []
+    for change in changes:
+        batch.append(change)
+        if len(batch) == flow.batch_size:
+            _store_delivery(connection, flow, batch)
+            report.deliveries += 1
+            batch = []
+    if batch:
+        _store_delivery(connection, flow, batch)
+        report.deliveries += 1
+
+
+def _store_delivery(connection: Connection, flow: OutgoingFlow, batch: Sequence[_Change]) -> None:
+    delivery_id: int = connection.execute(
+        insert(delivery)
+        .values(system=flow.system, flow=flow.flow, idempotency_key=uuid.uuid4().hex)
+        .returning(delivery.c.id)
+    ).scalar_one()
+    copy_rows(
+        connection,
+        "COPY delivery_change (delivery_id, n, key, entity_id, entity_version, hash, record, previous) "
+        "FROM STDIN (FORMAT BINARY)",
+        ["int8", "int4", "text", "int8", "int4", "bytea", "jsonb", "jsonb"],
+        (
+            (
+                delivery_id, n, c.key, c.entity_id, c.version, c.hash, c.record,
+                None if c.previous is None else orjson.dumps(c.previous),
+            )
+            for n, c in enumerate(batch)
+        ),
+    )  # fmt: skip

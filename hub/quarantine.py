@@ -1,0 +1,251 @@
+"""Quarantine: records that could not be taken in, or were refused on the way out, with the reason and the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+from pydantic import ValidationError
+from sqlalchemy import Connection, text
+
+from connectors.contract import Fault
+from hub.logs import mask
+from hub.reports import QuarantineRow
+from mappings import FieldFault, Unit
+from mappings import Mapping as RecordMapping
+
+__all__ = ["Refusal", "discard", "list_rows", "put_refusals", "resolve_subjects", "show_row"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One row to be put into quarantine."""
+
+    system: str
+    flow: str
+    direction: str
+    stage: str
+    mapping: str
+    subject: str
+    code: str
+    faults: list[dict[str, Any]]
+    intake_id: int | None = None
+    positions: Sequence[int] = ()
+    entity_id: int | None = None
+    delivery_id: int | None = None
+    record: Any = None
+    raw: bytes | None = None
+
+    @classmethod
+    def of_row(cls, system: str, flow: str, intake_id: int, fault: Fault) -> Self:
+        """A row that could not even be read."""
+        return cls(
+            system, flow, "in", "decode", "", f"intake:{intake_id}:{fault.position}", fault.code,
+            [_fault(fault.code, fault.reason_ja or fault.reason, fault.reason, None, fault.column, fault.position,
+                    fault.value)],
+            intake_id=intake_id, positions=[fault.position], raw=fault.raw,
+        )  # fmt: skip
+
+    @classmethod
+    def of_unit(
+        cls, system: str, flow: str, mapping: str, intake_id: int, stage: str, *,
+        subject: str, positions: Sequence[int], faults: Iterable[FieldFault], record: Any,
+    ) -> Self:  # fmt: skip
+        """A record that was read but could not be mapped or is no valid entity."""
+        found = [
+            _fault(f.code, f.reason_ja, f.reason_en, f.field, f.column, f.position, f.value) for f in faults
+        ]
+        return cls(
+            system, flow, "in", stage, mapping, subject, found[0]["code"], found,
+            intake_id=intake_id, positions=positions, record=record,
+        )  # fmt: skip
+
+    @classmethod
+    def torn(
+        cls, system: str, flow: str, mapping: str, intake_id: int, *,
+        subject: str, positions: Sequence[int], torn: Sequence[Fault], record: Any,
+    ) -> Self:  # fmt: skip
+        """A document one of whose rows could not be read: taking it in would lose that row."""
+        lines = ", ".join(str(fault.position) for fault in torn)
+        fault = _fault(
+            "group_incomplete",
+            f"{subject} の {lines} 行目が読めないため、残りの行だけでは取り込みません。"
+            "その行を直してから再実行してください。",
+            f"line {lines} of {subject} could not be read, so the rest of it is held back; "
+            "mend that line or its layout and replay.",
+            None, None, torn[0].position, None,
+        )  # fmt: skip
+        together = sorted({*positions, *(row.position for row in torn)})
+        return cls(
+            system, flow, "in", "map", mapping, subject, "group_incomplete", [fault],
+            intake_id=intake_id, positions=together, record=record,
+        )  # fmt: skip
+
+    @classmethod
+    def of_change(
+        cls, system: str, flow: str, mapping: str, *,
+        key: str, code: str, reason_ja: str, reason_en: str, entity_id: int, delivery_id: int | None, record: Any,
+    ) -> Self:  # fmt: skip
+        """A change the other side refused, or that could not be written in its words."""
+        return cls(
+            system, flow, "out", "send" if delivery_id else "map", mapping, key, code,
+            [_fault(code, reason_ja, reason_en, None, None, None, None)],
+            entity_id=entity_id, delivery_id=delivery_id, record=record,
+        )  # fmt: skip
+
+
+def _fault(
+    code: str,
+    ja: str,
+    en: str,
+    field: str | None,
+    column: str | None,
+    position: int | None,
+    value: str | None,
+) -> dict[str, Any]:
+    fault = {
+        "code": code,
+        "ja": ja,
+        "en": en,
+        "field": field,
+        "column": column,
+        "line": position,
+        "value": value,
+    }
+    return {name: part for name, part in fault.items() if part is not None}
+
+
+def fault_of_validation(
+    error: ValidationError, mapping: RecordMapping, unit: Unit, context: Mapping[str, Any]
+) -> FieldFault:
+    """The first thing pydantic found wrong, with the column the value came from."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    path = ""
+    for step in first["loc"]:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
+    origin = next(
+        (
+            line
+            for line in mapping.explain(unit.data, context)
+            if path and (line.field == path or line.field.startswith(path))
+        ),
+        None,
+    )
+    column = origin.source if origin else None
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return FieldFault(
+        code="invalid",
+        field=path,
+        column=column,
+        position=unit.positions[0],
+        value=None if origin is None else str(origin.value)[:200],
+        reason_ja=f"{path or '全体'} が標準モデルに合いません: {message}",
+        reason_en=f"{path or 'the entity'} does not fit the canonical model: {message}",
+    )
+
+
+_PUT = text("""
+    INSERT INTO quarantine AS q (system, flow, direction, stage, mapping, subject, code, faults, intake_id, positions,
+                                 entity_id, delivery_id, record, raw)
+    VALUES (:system, :flow, :direction, :stage, :mapping, :subject, :code, CAST(:faults AS jsonb), :intake_id,
+            CAST(:positions AS bigint[]), :entity_id, :delivery_id, CAST(:record AS jsonb), :raw)
+    ON CONFLICT (system, flow, mapping, subject) WHERE state = 'open' DO UPDATE
+        SET stage = excluded.stage, code = excluded.code, faults = excluded.faults, intake_id = excluded.intake_id,
+            positions = excluded.positions, entity_id = excluded.entity_id, delivery_id = excluded.delivery_id,
+            record = excluded.record, raw = excluded.raw
+""")
+
+
+def put_refusals(connection: Connection, refusals: Sequence[Refusal]) -> None:
+    """Put rows into quarantine; one that is there already, and open, is brought up to date."""
+    if refusals:
+        connection.execute(
+            _PUT,
+            [
+                {
+                    "system": r.system, "flow": r.flow, "direction": r.direction, "stage": r.stage,
+                    "mapping": r.mapping, "subject": r.subject, "code": r.code,
+                    "faults": orjson.dumps(r.faults).decode(), "intake_id": r.intake_id,
+                    "positions": list(r.positions), "entity_id": r.entity_id, "delivery_id": r.delivery_id,
+                    "record": orjson.dumps(r.record, default=str).decode(), "raw": r.raw,
+                }
+                for r in refusals
+            ],
+        )  # fmt: skip
+
+
+_RESOLVE = text("""
+    UPDATE quarantine SET state = :state, resolved_at = now()
+    WHERE system = :system AND flow = :flow AND state = 'open'
+      AND ((mapping = :mapping AND subject = ANY(:record_ids))
+           OR (intake_id = :intake AND stage = 'decode' AND positions && CAST(:positions AS bigint[])))
+""")
+
+
+def resolve_subjects(
+    connection: Connection, *, system: str, flow: str, mapping: str, record_ids: Sequence[str], intake_id: int,
+    positions: Sequence[int], replayed: bool,
+) -> None:  # fmt: skip
+    """Close the open rows of records that have now gone through."""
+    connection.execute(
+        _RESOLVE,
+        {
+            "state": "replayed" if replayed else "resolved", "system": system, "flow": flow, "mapping": mapping,
+            "record_ids": list(record_ids), "intake": intake_id, "positions": list(positions),
+        },
+    )  # fmt: skip
+
+
+_LIST = text("""
+    SELECT q.*, i.name FROM quarantine AS q LEFT JOIN intake AS i ON i.id = q.intake_id
+    WHERE (CAST(:system AS text) IS NULL OR q.system = :system)
+      AND (CAST(:flow AS text) IS NULL OR q.flow = :flow)
+      AND (CAST(:state AS text) IS NULL OR q.state = :state)
+      AND (CAST(:ids AS bigint[]) IS NULL OR q.id = ANY(CAST(:ids AS bigint[])))
+    ORDER BY q.id LIMIT :limit
+""")
+
+
+def _row(row: Any) -> QuarantineRow:
+    fault = row.faults[0]
+    value = fault.get("value")
+    return QuarantineRow(
+        id=row.id, system=row.system, flow=row.flow, direction=row.direction, stage=row.stage, mapping=row.mapping,
+        subject=row.subject, code=row.code, reason_ja=fault["ja"], reason_en=fault["en"],
+        column=fault.get("column"), field=fault.get("field"),
+        value_masked=None if value is None else mask(fault.get("column") or fault.get("field") or "", value),
+        position=fault.get("line"), name=row.name, state=row.state, replays=row.replays, created_at=row.created_at,
+    )  # fmt: skip
+
+
+def list_rows(
+    connection: Connection, *, system: str | None = None, flow: str | None = None, state: str | None = "open",
+    ids: Sequence[int] | None = None, limit: int = 1000,
+) -> list[QuarantineRow]:  # fmt: skip
+    """Quarantined rows, oldest first."""
+    names = {"system": system, "flow": flow, "state": state, "ids": None if ids is None else list(ids)}
+    return [_row(row) for row in connection.execute(_LIST, {**names, "limit": limit})]
+
+
+def show_row(connection: Connection, row_id: int) -> dict[str, Any]:
+    """Everything kept of one row, bytes and all faults included. Raises LookupError when there is none."""
+    row = connection.execute(
+        _LIST, {"system": None, "flow": None, "state": None, "ids": [row_id], "limit": 1}
+    ).one_or_none()
+    if row is None:
+        raise LookupError(f"there is no quarantine row {row_id}")
+    return dict(row._mapping)
+
+
+def discard(connection: Connection, ids: Sequence[int], reason: str) -> int:
+    """Close open rows for good, with the operator's reason. The bytes stay in the intake."""
+    result = connection.execute(
+        text(
+            "UPDATE quarantine SET state = 'discarded', resolution = :reason, resolved_at = now() "
+            "WHERE id = ANY(:ids) AND state = 'open'"
+        ),
+        {"ids": list(ids), "reason": reason},
+    )
+    return result.rowcount

@@ -1,0 +1,124 @@
+"""The way to PostgreSQL: engine, migrations, flow locks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, text
+
+__all__ = [
+    "SchemaBehind",
+    "copy_rows",
+    "digest",
+    "driver",
+    "migrate",
+    "open_engine",
+    "schema_is_current",
+    "try_lock",
+]
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 0x7453_554E  # any constant: only one process migrates at a time
+
+
+class SchemaBehind(HubError):
+    """The database is older or newer than this program."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "データベースの版がこのプログラムと異なります。`tsunagi init` を実行してください。",
+            "The database's schema is not the one this program needs. Run `tsunagi init`.",
+        )
+
+
+def open_engine(url: str) -> Engine:
+    """An engine over psycopg 3. `url` may begin with postgresql:// or postgres://."""
+    scheme, rest = url.split("://", 1)
+    if scheme in ("postgres", "postgresql"):
+        url = f"postgresql+psycopg://{rest}"
+    return create_engine(
+        url,
+        pool_size=4,
+        max_overflow=8,
+        pool_pre_ping=True,
+        json_serializer=_json,
+        json_deserializer=orjson.loads,
+        connect_args={"application_name": "tsunagi"},
+    )
+
+
+def _json(value: Any) -> bytes:
+    # bytes are JSON already: what was hashed is what is stored
+    return value if isinstance(value, bytes) else orjson.dumps(value)
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema to the newest version; safe to call from several processes at once."""
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        command.upgrade(_config(connection), "head")
+
+
+def schema_is_current(engine: Engine) -> bool:
+    """Whether the database has exactly the schema this program was written for."""
+    with engine.connect() as connection:
+        have = MigrationContext.configure(connection).get_current_revision()
+        return have == ScriptDirectory.from_config(_config(connection)).get_current_head()
+
+
+def driver(connection: Connection) -> psycopg.Connection[Any]:
+    """The psycopg connection under a SQLAlchemy one, in the same transaction; for COPY."""
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)
+    return raw
+
+
+def copy_rows(
+    connection: Connection, statement: str, types: list[str], rows: Iterator[tuple[Any, ...]]
+) -> None:
+    """Run `COPY ... FROM STDIN (FORMAT BINARY)` in the connection's transaction."""
+    with driver(connection).cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)
+
+
+@contextmanager
+def try_lock(engine: Engine, name: str) -> Iterator[bool]:
+    """Hold the lock `name` for the body of the with-statement, if nobody else does.
+
+    The lock belongs to a database session of its own: it ends with the process, however that dies.
+    """
+    number = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        held = bool(connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": number}))
+        try:
+            yield held
+        finally:
+            if held:
+                connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": number})
+
+
+def digest(*parts: bytes) -> bytes:
+    """The 16-byte hash the store compares contents by."""
+    result = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        result.update(part)
+    return result.digest()
