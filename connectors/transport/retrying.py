@@ -47,7 +47,7 @@ class Effect(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
-class Failure(Exception):  # noqa: N818  (never leaves the transport)
+class Failure(Exception):
     """A try that failed in a way that another try may mend."""
 
     def __init__(self, error: Retry, effect: Effect) -> None:
