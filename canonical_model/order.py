@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import EmailStr, Field, model_validator
+from pydantic import Field, model_validator
 
+from canonical_model.arithmetic import Rounding, allocate, sum_by_rate
 from canonical_model.codes import (
     AfterSalesStatus,
     BorneBy,
@@ -20,11 +23,25 @@ from canonical_model.codes import (
     TemperatureZone,
 )
 from canonical_model.entity import Entity
-from canonical_model.values import Address, BusinessDate, Instant, Money, PersonName, Phone, Quantity, TaxRate, Value
+from canonical_model.values import (
+    Address,
+    BusinessDate,
+    Email,
+    Instant,
+    JsonObject,
+    Money,
+    OptionValue,
+    PersonName,
+    Phone,
+    Quantity,
+    TaxRate,
+    Value,
+)
 
 __all__ = [
     "Charge",
     "DeliveryRequest",
+    "Difference",
     "Discount",
     "Gift",
     "LineQuantities",
@@ -37,6 +54,7 @@ __all__ = [
     "PointsUse",
     "Recipient",
     "TaxLine",
+    "Tender",
 ]
 
 
@@ -46,7 +64,7 @@ class Party(Value):
     name: PersonName
     address: Address | None = None
     phone: Phone | None = None
-    email: EmailStr | None = None
+    email: Email | None = None
 
 
 class DeliveryRequest(Value):
@@ -120,7 +138,17 @@ class OrderLine(Value):
     recipient_id: str = "1"
     options: str | None = None
     discounts: tuple[Discount, ...] = ()
-    traits: dict[str, Any] = Field(default_factory=dict)
+    traits: JsonObject = Field(default_factory=dict)
+    product_key: str | None = None
+    option_values: tuple[OptionValue, ...] = ()
+    tax: Money | None = None
+    """Tax of this line as its system told it: for reference, an invoice rounds per rate and not per line."""
+    subscription_key: str | None = None
+
+    @property
+    def gross(self) -> int:
+        """Minor units of all units ordered, before discounts."""
+        return self.unit_price.amount * self.quantity.ordered
 
 
 class Charge(Value):
@@ -158,6 +186,20 @@ class OrderPayment(Value):
     instalments: str | None = None
 
 
+class Tender(Value):
+    """One of the means an order is paid by, where its system tells what each pays (split payment at a register,
+    gift card and credit card). `status` is in that system's words.
+    """
+
+    method: PaymentMethod
+    amount: Money
+    name: str | None = None
+    id: str | None = None
+    status: str | None = None
+    reference: str | None = None
+    at: Instant | None = None
+
+
 class OrderTotals(Value):
     """The figures of the order's own system, kept as given; `Order.differences` holds them to the lines.
 
@@ -187,7 +229,21 @@ class OrderStatus(Value):
     after_sales: AfterSalesStatus = AfterSalesStatus.NONE
 
 
-class Order(Entity, kind="order"):
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A figure of the order's own system that its lines do not come to; minor units."""
+
+    figure: str
+    told: int
+    computed: int
+
+    @property
+    def amount(self) -> int:
+        """What the told figure is too high by."""
+        return self.told - self.computed
+
+
+class Order(Entity, kind="order", ja="受注", en="Order"):
     """A sales order. Key: "{channel}/{number}"."""
 
     number: Annotated[str, Field(min_length=1)]
@@ -206,6 +262,7 @@ class Order(Entity, kind="order"):
     points: tuple[PointsUse, ...] = ()
     taxes: tuple[TaxLine, ...] = ()
     payment: OrderPayment
+    tenders: tuple[Tender, ...] = ()
     totals: OrderTotals
     status: OrderStatus = OrderStatus()
     note: str | None = None
@@ -219,7 +276,120 @@ class Order(Entity, kind="order"):
         known = {recipient.id for recipient in self.recipients}
         for line in self.lines:
             if line.recipient_id not in known:
-                raise ValueError(f"line {line.id} goes to recipient {line.recipient_id!r}, who is not on the order")
+                raise ValueError(
+                    f"line {line.id} goes to recipient {line.recipient_id!r}, who is not on the order"
+                )
         if len({line.id for line in self.lines}) != len(self.lines):
             raise ValueError("two lines have the same id")
         return self
+
+    @property
+    def is_cancelled(self) -> bool:
+        """The order as a whole was cancelled in its own system."""
+        return self.confirmation is Confirmation.CANCELLED or self.cancelled_at is not None
+
+    def _standing(self, line: OrderLine) -> int:
+        # a cancelled order keeps the figures it had, so it is held against all that was ordered
+        units = line.quantity.ordered
+        return units if self.is_cancelled else max(units - line.quantity.cancelled, 0)
+
+    def _all_discounts(self) -> Iterator[Money]:
+        yield from (discount.amount for discount in self.discounts)
+        yield from (discount.amount for line in self.lines for discount in line.discounts)
+
+    def _added_tax(self) -> int:
+        """Tax that comes on top of lines and charges; 0 where it is inside, or stands among the charges."""
+        if any(charge.kind is ChargeKind.TAX for charge in self.charges):
+            return 0
+        amounts = [line.unit_price * self._standing(line) for line in self.lines]
+        amounts += [charge.amount for charge in self.charges]
+        outside = [money for money in amounts if money.tax_included is False]
+        if not outside:
+            return 0
+        if self.totals.tax is not None:
+            return self.totals.tax.amount
+        if self.taxes:
+            return sum(line.tax.amount for line in self.taxes)
+        return sum(part.tax for part in sum_by_rate(money for money in outside if money.tax_rate is not None))
+
+    def differences(self) -> tuple[Difference, ...]:
+        """The told figures held against lines, charges, discounts and points, to the yen; empty where all agree.
+
+        Figures the system does not tell are not held against anything. Raises ValueError where currencies mix.
+        """
+        currency = self.totals.payable.currency
+
+        def total(amounts: Iterator[Money]) -> int:
+            return Money.total(amounts, currency=currency)
+
+        goods = total(line.unit_price * self._standing(line) for line in self.lines)
+        charges = total(charge.amount for charge in self.charges)
+        discounts = total(self._all_discounts())
+        points = total(use.amount for use in self.points)
+        told = self.totals
+        computed = {"goods": goods, "charges": charges, "discounts": discounts, "points": points}
+        if self.taxes:
+            computed["tax"] = total(line.tax for line in self.taxes)
+        computed["total"] = goods + charges - discounts + self._added_tax()
+        computed["payable"] = (told.total.amount if told.total else computed["total"]) - points
+        found = []
+        for figure, amount in computed.items():
+            given: Money | None = getattr(told, figure)
+            if given is not None and given.amount != amount:
+                found.append(Difference(figure, given.amount, amount))
+        return tuple(found)
+
+    def discount_shares(self, *, borne_by: frozenset[BorneBy] | None = None) -> dict[str, int]:
+        """What each line bears of the discounts on the whole order: line id -> minor units, exact in sum.
+
+        Shared out in proportion to what the lines come to after their own discounts. `borne_by` picks discounts
+        by who pays for them.
+        """
+        weights = [
+            max(line.gross - sum(discount.amount.amount for discount in line.discounts), 0)
+            for line in self.lines
+        ]
+        shares = [0] * len(self.lines)
+        for discount in self.discounts:
+            if borne_by is None or discount.borne_by in borne_by:
+                shares = [
+                    a + b for a, b in zip(shares, allocate(discount.amount.amount, weights), strict=True)
+                ]
+        return {line.id: share for line, share in zip(self.lines, shares, strict=True)}
+
+    def invoice_taxes(self, how: Rounding = Rounding.DOWN) -> tuple[TaxLine, ...]:
+        """Tax by rate as an invoice of this order must show it: one rounding per rate, highest rate first.
+
+        Discounts the shop or an unnamed party pays lower what is taxed; what a marketplace or a maker pays does
+        not, nor do points (they pay, they do not lower the price). A discount on the whole order is shared out
+        over lines and charges of all rates. Raises ValueError where a line or charge names no rate.
+        """
+        parts: list[Money] = []
+        for line in self.lines:
+            full = line.unit_price * self._standing(line)
+            own = (
+                sum(d.amount.amount for d in line.discounts if d.borne_by in _LOWERS_PRICE)
+                if full.amount
+                else 0
+            )
+            parts.append(full.model_copy(update={"amount": full.amount - own}))
+        parts += [charge.amount for charge in self.charges if charge.kind is not ChargeKind.TAX]
+        lowered = sum(d.amount.amount for d in self.discounts if d.borne_by in _LOWERS_PRICE)
+        shares = allocate(lowered, [max(part.amount, 0) for part in parts])
+        taxed = [
+            part.model_copy(update={"amount": part.amount - share})
+            for part, share in zip(parts, shares, strict=True)
+            if part.amount or share
+        ]
+        currency = self.totals.payable.currency
+        result = []
+        for one in sum_by_rate(taxed, how):
+            inside = True if not one.excluded else (False if not one.included else None)
+            base = Money(
+                amount=one.included + one.excluded, currency=currency, tax_included=inside, tax_rate=one.rate
+            )
+            result.append(TaxLine(rate=one.rate, taxable=base, tax=Money(amount=one.tax, currency=currency)))
+        return tuple(result)
+
+
+_LOWERS_PRICE = frozenset({BorneBy.SHOP, BorneBy.UNKNOWN})

@@ -1,4 +1,4 @@
-"""Products, their variants and prices."""
+"""Products, their variants, prices and listings."""
 
 from __future__ import annotations
 
@@ -6,11 +6,33 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from canonical_model.codes import TemperatureZone
+from canonical_model.codes import MediaType, TemperatureZone
 from canonical_model.entity import Entity
-from canonical_model.values import Instant, Money, Quantity, TaxRate, Value
+from canonical_model.values import (
+    Instant,
+    JsonObject,
+    Money,
+    OptionValue,
+    Quantity,
+    TaxRate,
+    Translations,
+    Value,
+)
 
-__all__ = ["Gtin", "KitPart", "Listing", "Media", "OptionValue", "Price", "Product", "Variant", "gtin_check_digit"]
+__all__ = [
+    "Gtin",
+    "KitPart",
+    "Listing",
+    "Media",
+    "OptionValue",
+    "Price",
+    "PriceEntry",
+    "PriceList",
+    "PriceTier",
+    "Product",
+    "Variant",
+    "gtin_check_digit",
+]
 
 
 def gtin_check_digit(body: str) -> int:
@@ -27,15 +49,8 @@ def _gtin(value: str) -> str:
     return value
 
 
-Gtin = Annotated[str, AfterValidator(_gtin)]
+Gtin = Annotated[str, AfterValidator(_gtin), Field(json_schema_extra={"pattern": r"^(\d{8}|\d{12,14})$"})]
 """JAN-8, JAN-13, UPC-12 or GTIN-14 with a right check digit."""
-
-
-class OptionValue(Value):
-    """What makes a variant: ("色", "赤")."""
-
-    name: str
-    value: str
 
 
 class KitPart(Value):
@@ -46,13 +61,15 @@ class KitPart(Value):
 
 
 class Media(Value):
+    """A picture or film as a product shows it; the asset itself is a `MediaAsset`."""
+
     url: str
     alt: str | None = None
-    type: str = "image"
+    type: str = MediaType.IMAGE.value
 
 
 class Variant(Value):
-    """What is sold and stocked: one SKU."""
+    """What is sold and stocked: one SKU. `ref` is the id other systems give it beside the SKU."""
 
     sku: Annotated[str, Field(min_length=1)]
     name: str | None = None
@@ -64,9 +81,11 @@ class Variant(Value):
     weight_g: Quantity | None = None
     kit: tuple[KitPart, ...] = ()
     active: bool = True
+    ref: str | None = None
+    media: tuple[Media, ...] = ()
 
 
-class Product(Entity, kind="product"):
+class Product(Entity, kind="product", ja="商品", en="Product"):
     """A product with one or more variants. Key: product code, or the SKU where there is no code."""
 
     code: str
@@ -80,6 +99,14 @@ class Product(Entity, kind="product"):
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
     media: tuple[Media, ...] = ()
     active: bool = True
+    type_key: str | None = None
+    slug: str | None = None
+    tags: tuple[str, ...] = ()
+    attributes: JsonObject = Field(default_factory=dict)
+    """Further properties by name: {"素材": "綿100%"}."""
+    related: tuple[str, ...] = ()
+    """Keys of products shown beside this one."""
+    translations: Translations = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _skus_differ(self) -> Product:
@@ -88,8 +115,22 @@ class Product(Entity, kind="product"):
         return self
 
 
-class Price(Entity, kind="price"):
-    """A price of a SKU on a channel for a time. Key: "{sku}@{channel}" (plus the start for campaigns)."""
+class PriceTier(Value):
+    """A price from so many units on, for some customers if `segments` names them."""
+
+    price: Money
+    from_quantity: Annotated[int, Field(ge=1)] = 1
+    to_quantity: Annotated[int, Field(ge=1)] | None = None
+    name: str | None = None
+    segments: tuple[str, ...] = ()
+
+
+class Price(Entity, kind="price", ja="価格", en="Price"):
+    """A price of a SKU on a channel for a time. Key: "{sku}@{channel}" (plus the start for campaigns).
+
+    price       what is asked
+    list_price  the maker's or the former price it stands beside (メーカー希望小売価格)
+    """
 
     sku: str
     channel: str | None = None
@@ -97,9 +138,41 @@ class Price(Entity, kind="price"):
     kind_of_price: str = "sale"
     valid_from: Instant | None = None
     valid_until: Instant | None = None
+    list_price: Money | None = None
+    cost: Money | None = None
+    tiers: tuple[PriceTier, ...] = ()
+    price_list: str | None = None
+    campaign: str | None = None
+    catalog: str | None = None
+    segment: str | None = None
+    active: bool = True
 
 
-class Listing(Entity, kind="listing"):
+class PriceEntry(Value):
+    """One row of a price list."""
+
+    sku: str
+    product_key: str | None = None
+    price: Money
+    list_price: Money | None = None
+    from_quantity: Annotated[int, Field(ge=1)] = 1
+    unit: str | None = None
+    tier: str | None = None
+
+
+class PriceList(Entity, kind="price_list", ja="価格表", en="Price list"):
+    """Prices of many SKUs for one group of customers (卸価格表). Key: the list's id."""
+
+    name: str | None = None
+    segment: str | None = None
+    category: str | None = None
+    valid_from: Instant | None = None
+    valid_until: Instant | None = None
+    entries: tuple[PriceEntry, ...] = ()
+    active: bool = True
+
+
+class Listing(Entity, kind="listing", ja="出品", en="Listing"):
     """A SKU offered on a channel, and what the channel calls it. Key: "{channel}/{sku}".
 
     external_id   the channel's name of the variant; parts it is made of go into `ids`

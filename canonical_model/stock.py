@@ -8,14 +8,24 @@ from canonical_model.codes import StockQuality
 from canonical_model.entity import Entity
 from canonical_model.values import Instant, Quantity, SignedQuantity
 
-__all__ = ["Reservation", "StockMovement", "StockPosition"]
+__all__ = ["Reservation", "StockMovement", "StockPosition", "available"]
 
 
-class StockPosition(Entity, kind="stock_position"):
+def available(on_hand: int | None, allocated: int | None = None) -> int:
+    """Good units nobody was promised; never below zero, and zero where nothing is known.
+
+    Mappings call it: `{call: "canonical_model.stock:available", args: [on_hand, allocated]}`.
+    """
+    return max((on_hand or 0) - (allocated or 0), 0)
+
+
+class StockPosition(Entity, kind="stock_position", ja="在庫", en="Stock position"):
     """What a location says it has of a SKU, as of a moment. Key: "{sku}@{location}".
 
-    on_hand     good units, allocated ones included (as WMS files in Japan count)
-    allocated   units of `on_hand` already promised to instructed orders
+    on_hand       good units, allocated ones included (as WMS files in Japan count)
+    allocated     units of `on_hand` already promised to instructed orders
+    safety_stock  units never offered
+    incoming      units ordered and not yet received, expected at `incoming_at`
     """
 
     sku: str
@@ -26,15 +36,23 @@ class StockPosition(Entity, kind="stock_position"):
     held: Quantity = 0
     incoming: Quantity = 0
     as_of: Instant | None = None
+    safety_stock: Quantity = 0
+    backorderable: bool = False
+    incoming_at: Instant | None = None
+    policy: str | None = None
 
     @property
     def available(self) -> int:
         """Good units nobody was promised; never below zero."""
-        return max(self.on_hand - self.allocated, 0)
+        return available(self.on_hand, self.allocated)
 
 
-class StockMovement(Entity, kind="stock_movement"):
-    """One change of stock; appended, never edited. Key: "{system}/{document}/{line}"."""
+class StockMovement(Entity, kind="stock_movement", ja="在庫変動", en="Stock movement"):
+    """One change of stock; appended, never edited. Key: "{system}/{document}/{line}".
+
+    quantity  units that came (positive) or went (negative)
+    reason    a code of `MovementReason`, or the system's own word
+    """
 
     sku: str
     location: str
@@ -45,9 +63,10 @@ class StockMovement(Entity, kind="stock_movement"):
     expires_on: date | None = None
     occurred_at: Instant
     document: str | None = None
+    order_key: str | None = None
 
 
-class Reservation(Entity, kind="reservation"):
+class Reservation(Entity, kind="reservation", ja="取置", en="Reservation"):
     """A claim on units before they are allocated; ends at `expires_at` unless confirmed."""
 
     sku: str

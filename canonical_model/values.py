@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
-from datetime import date
-from decimal import Decimal
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from math import isfinite
 from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
+    PlainValidator,
     model_validator,
 )
 
 __all__ = [
     "Address",
     "BusinessDate",
+    "Email",
     "Instant",
+    "Json",
+    "JsonObject",
     "Money",
+    "OptionValue",
     "PersonName",
     "Phone",
     "PostalCode",
     "Quantity",
     "SignedQuantity",
     "TaxRate",
+    "Translations",
     "Value",
+    "check_json_object",
     "minor_digits",
+    "sorted_json",
 ]
 
 
@@ -52,20 +62,33 @@ def minor_digits(currency: str) -> int:
     return 3 if currency in _THREE_DIGITS else 2
 
 
-def _rate(value: Any) -> Decimal:
-    if isinstance(value, float):
-        value = repr(value)
-    rate = Decimal(value)
-    if not 0 <= rate < 1:
+@lru_cache(maxsize=1024, typed=True)
+def _known_rate(value: str | int | float | Decimal) -> Decimal:
+    rate = Decimal(repr(value) if isinstance(value, float) else value)
+    if not rate.is_finite() or not 0 <= rate < 1:
         raise ValueError("a tax rate is a fraction: 0.10 for 10 %")
     # 0.10 and 0.1 must be one value, or an unchanged row would look changed
     return rate.normalize() + 0
 
 
+def _rate(value: Any) -> Decimal:
+    if not isinstance(value, str | int | float | Decimal) or isinstance(value, bool):
+        raise ValueError("a tax rate is a fraction: 0.10 for 10 %")
+    try:
+        return _known_rate(value)
+    except (InvalidOperation, TypeError):  # no number at all; a signalling NaN cannot even be hashed
+        raise ValueError("a tax rate is a fraction: 0.10 for 10 %") from None
+
+
+@lru_cache(maxsize=1024)
+def _rate_text(rate: Decimal) -> str:
+    return format(rate, "f")
+
+
 TaxRate = Annotated[
     Decimal,
-    BeforeValidator(_rate),
-    PlainSerializer(lambda rate: format(rate, "f"), return_type=str, when_used="json"),
+    PlainValidator(_rate, json_schema_input_type=Annotated[str, Field(pattern=r"^0(\.\d+)?$")]),
+    PlainSerializer(_rate_text, return_type=str, when_used="json"),
 ]
 """Fraction, 0 <= rate < 1; written as a string in JSON ("0.1", "0.08")."""
 
@@ -73,8 +96,81 @@ Quantity = Annotated[int, Field(ge=0)]
 SignedQuantity = int
 BusinessDate = date
 """A day of trade in Japan, not an instant: it may differ from the date of the timestamp."""
-Instant = AwareDatetime
-"""An aware datetime; the hub keeps UTC."""
+
+
+def _to_utc(value: datetime) -> datetime:
+    if not value.utcoffset():
+        return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this instant lies outside the years 1 to 9999 in UTC") from None
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+"""An aware datetime, kept in UTC: the same moment is the same value and the same text ("...Z")."""
+
+
+def _not_json(value: Any, where: str) -> ValueError:
+    return ValueError(f"{where or 'the value'} is no JSON value: {type(value).__name__} {value!r:.60}")
+
+
+def _check_json(value: Any, where: str) -> None:
+    if value is None or isinstance(value, bool | int | str):
+        return
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise _not_json(value, where)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise _not_json(key, f"a key of {where}" if where else "a key")
+            _check_json(item, f"{where}.{key}" if where else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_json(item, f"{where}[{index}]")
+    else:
+        raise _not_json(value, where)
+
+
+def check_json_object(value: dict[str, Any]) -> dict[str, Any]:
+    if value:
+        _check_json(value, "")
+    return value
+
+
+def sorted_json(value: Any) -> Any:
+    """The same JSON value with the keys of every object in order, so that equal values are equal bytes."""
+    if isinstance(value, dict):
+        return {key: sorted_json(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [sorted_json(item) for item in value]
+    return value
+
+
+JsonObject = Annotated[
+    dict[str, Any],
+    AfterValidator(check_json_object),
+    PlainSerializer(sorted_json, return_type=dict[str, Any], when_used="json"),
+]
+"""A JSON object whose shape is not ours: text, finite numbers, true/false, null, lists, objects."""
+
+
+def _json_value(value: Any) -> Any:
+    _check_json(value, "")
+    return value
+
+
+Json = Annotated[
+    Any, AfterValidator(_json_value), PlainSerializer(sorted_json, return_type=Any, when_used="json")
+]
+"""Any JSON value whose shape is not ours."""
+
+Translations = Annotated[
+    dict[str, dict[str, str]],
+    PlainSerializer(sorted_json, return_type=dict[str, dict[str, str]], when_used="json"),
+]
+"""Texts in other languages: {"en-US": {"name": "Apple", "description": "..."}}; locale -> field -> text."""
 
 
 class Money(Value):
@@ -125,9 +221,18 @@ class Money(Value):
         return result
 
 
+class OptionValue(Value):
+    """A named property of a variant or of what was bought: ("色", "赤")."""
+
+    name: str
+    value: str
+
+
 def _phone(value: str) -> str:
+    if value.isascii() and value.isdigit() and 3 <= len(value) <= 15:
+        return value
     folded = unicodedata.normalize("NFKC", value)
-    digits = "".join(c for c in folded if c.isdigit() or c == "+")
+    digits = "".join(c for c in folded if c in "0123456789+")
     if not 3 <= len(digits.lstrip("+")) <= 15 or "+" in digits[1:]:
         raise ValueError("a phone number has 3 to 15 digits, with a leading + if international")
     return digits
@@ -138,6 +243,8 @@ Phone = Annotated[str, AfterValidator(_phone)]
 
 
 def _postal_code(value: str) -> str:
+    if len(value) == 7 and value.isascii() and value.isdigit():
+        return value
     folded = unicodedata.normalize("NFKC", value).upper().strip()
     compact = folded.replace("-", "").replace("〒", "").replace(" ", "")
     return compact if compact.isdigit() else folded
@@ -145,6 +252,28 @@ def _postal_code(value: str) -> str:
 
 PostalCode = Annotated[str, AfterValidator(_postal_code), Field(min_length=3, max_length=12)]
 """Seven digits without a hyphen in Japan ("1000001"); other countries as written there."""
+
+# Some carriers in Japan handed out addresses with doubled or trailing dots before the @ ("a..b.@docomo.ne.jp"),
+# which the standard forbids and which are in use: they are taken as they are.
+_PLAIN_EMAIL = re.compile(
+    r"[A-Za-z0-9_!#$%&'*+/=?^`{|}~.-]{1,64}@((?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63})"
+)
+
+
+def _email(value: str) -> str:
+    value = value.strip()
+    if len(value) <= 254 and (match := _PLAIN_EMAIL.fullmatch(value)):
+        return value[: match.start(1)] + match[1].lower()
+    from email_validator import EmailNotValidError, validate_email
+
+    try:
+        return validate_email(value, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise ValueError(f"not an e-mail address: {error}") from None
+
+
+Email = Annotated[str, AfterValidator(_email), Field(json_schema_extra={"format": "email"})]
+"""An e-mail address, its domain in lower case; nothing is sent to find out whether it works."""
 
 
 class PersonName(Value):
@@ -161,7 +290,10 @@ class PersonName(Value):
     @classmethod
     def _compose(cls, data: Any) -> Any:
         if isinstance(data, dict):
-            for full, first, last in (("full", "family", "given"), ("full_kana", "family_kana", "given_kana")):
+            for full, first, last in (
+                ("full", "family", "given"),
+                ("full_kana", "family_kana", "given_kana"),
+            ):
                 if not data.get(full) and (data.get(first) or data.get(last)):
                     data = {**data, full: " ".join(p for p in (data.get(first), data.get(last)) if p)}
         return data
