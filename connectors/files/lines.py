@@ -1,0 +1,146 @@
+"""The lines of a file as text, read in chunks, with the bytes of the newest ones kept.
+
+A parser that stumbles can ask for the bytes of a row, and start again at any line that is still kept: that is how
+one bad row never stops the others. Memory stays at a few chunks however large the file is.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import IO
+
+from connectors.files.charset import may_hold_trouble
+
+__all__ = ["CHUNK", "Lines"]
+
+CHUNK = 1 << 20
+"""Bytes read at once. Smaller costs time per row, larger only memory."""
+
+_END_OF_FILE = b"\x1a"  # CP/M's and DOS's end of file, still written by old tools
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """Whole lines of the file. `first` is the 1-based number of its first line, `count` how many they are."""
+
+    first: int
+    count: int
+    raw: bytes
+    text: str
+
+    def lines(self, skip: int) -> Iterator[str]:
+        # newline="\n": only LF ends a line; CR, VT, FS and U+0085 inside a value are left alone
+        return islice(io.StringIO(self.text, newline="\n"), skip, None)
+
+
+class Lines:
+    """Lines of `stream` decoded with `codec`, undecodable bytes as lone surrogates (U+DC80..U+DCFF).
+
+    at        first line still needed; move it on, older chunks are dropped
+    tainted   last line of a chunk in which something was found that needs a closer look
+    last      number of the last line once the end was reached, else None
+    cut       the last line has no line end
+    """
+
+    def __init__(self, stream: IO[bytes], codec: str, *, chunk_size: int = CHUNK) -> None:
+        self._stream = stream
+        self._codec = codec
+        self._chunk_size = chunk_size
+        self._kept: deque[_Chunk] = deque()
+        self._next_line = 1
+        self._blocks = self._whole_lines()
+        self.at = 1
+        self.tainted = 0
+        self.last: int | None = None
+        self.cut = False
+
+    def since(self, line: int) -> Iterator[str]:
+        """The lines from `line` on. Only the newest iterator may be used."""
+        return chain.from_iterable(self._chunks_since(line))
+
+    def raw(self, first: int, last: int) -> bytes:
+        """The bytes of the lines `first` to `last`, as far as they are kept."""
+        parts: list[bytes] = []
+        for chunk in self._kept:
+            end = chunk.first + chunk.count - 1
+            if chunk.first <= last and end >= first:
+                parts += _split(chunk.raw)[max(first - chunk.first, 0) : last - chunk.first + 1]
+        return b"".join(parts)
+
+    def _chunks_since(self, line: int) -> Iterator[Iterator[str]]:
+        while True:
+            chunk = self._holding(line)
+            if chunk is None:
+                return
+            yield chunk.lines(line - chunk.first)
+            line = chunk.first + chunk.count
+
+    def _holding(self, line: int) -> _Chunk | None:
+        for chunk in self._kept:
+            if chunk.first <= line < chunk.first + chunk.count:
+                return chunk
+        return self._load()
+
+    def _load(self) -> _Chunk | None:
+        raw = next(self._blocks, None)
+        if raw is None:
+            self.last = self._next_line - 1
+            return None
+        while self._kept and self._kept[0].first + self._kept[0].count <= self.at:
+            self._kept.popleft()
+        count = raw.count(b"\n") + (not raw.endswith(b"\n"))
+        text, sound = self._decoded(raw)
+        chunk = _Chunk(self._next_line, count, raw, text)
+        self._next_line += count
+        if not sound:
+            self.tainted = self._next_line - 1
+        self._kept.append(chunk)
+        return chunk
+
+    def _decoded(self, raw: bytes) -> tuple[str, bool]:
+        try:
+            text = raw.decode(self._codec)
+        except UnicodeDecodeError:
+            # line by line: a lead byte at a line's end must not swallow the line break of the next row
+            text = "".join(line.decode(self._codec, "surrogateescape") for line in _split(raw))
+            return text, False
+        # 4.90E+12 in an id column is what Excel leaves of a JAN
+        return text, not may_hold_trouble(text) and "E+" not in text
+
+    def _whole_lines(self) -> Iterator[bytes]:
+        """Blocks that end with a line end, save perhaps the last. A DOS end-of-file mark at the very end is dropped."""
+        tail = b""
+        ahead = self._stream.read(self._chunk_size)
+        while ahead:
+            block, ahead = ahead, self._stream.read(self._chunk_size)
+            if not ahead:
+                block = _without_end_mark(tail + block)
+                self.cut = bool(block) and not block.endswith(b"\n")
+                if block:
+                    yield block
+                return
+            end = block.rfind(b"\n") + 1
+            if end:
+                yield tail + block[:end]
+                tail = block[end:]
+            else:
+                tail += block
+
+
+def _split(raw: bytes) -> list[bytes]:
+    """Lines with their LF; `bytes.splitlines` would also split at a lone CR."""
+    lines = raw.split(b"\n")
+    last = lines.pop()
+    result = [line + b"\n" for line in lines]
+    return [*result, last] if last else result
+
+
+def _without_end_mark(block: bytes) -> bytes:
+    bare = block.rstrip(b"\r\n")
+    if bare.endswith(_END_OF_FILE):
+        return bare.rstrip(_END_OF_FILE)
+    return block
