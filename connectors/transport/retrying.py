@@ -171,7 +171,7 @@ def repeat(
     def tell(state: tenacity.RetryCallState) -> None:
         before_pause(state.attempt_number, state.upcoming_sleep, _failure(state).error)
 
-    backoff = tenacity.wait_exponential_jitter(initial=0.5, max=30.0, jitter=0.5)
+    backoff = tenacity.wait_exponential(multiplier=0.5, max=30) + tenacity.wait_random(0, 0.5)
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(hopeful),
         wait=wait,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from connectors.contract import Refused
+from connectors.contract import Misconfigured, Refused
 from connectors.transport.budget import Limiter
 from connectors.transport.redaction import Redactor, is_secret_key
 from connectors.transport.trace import Exchange, Trace
@@ -95,6 +95,11 @@ class Wire(httpx.BaseTransport):
     def _learn(self, request: httpx.Request) -> None:
         for name, value in request.headers.items():
             if is_secret_key(name):
+                if not value.isascii():
+                    raise Misconfigured(
+                        f"{self._system}: the header {name} holds letters outside ASCII: "
+                        "are there full-width letters in the keys?"
+                    )
                 self._redactor.learn(value, value.partition(" ")[2])
 
     def _transport(self, url: httpx.URL) -> httpx.BaseTransport:
