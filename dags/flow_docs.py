@@ -1,0 +1,125 @@
+"""What an operator reads on a flow's page in Airflow, in one language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hub.words import Language, Words
+
+__all__ = ["FlowText", "flow_doc"]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowText:
+    """What is said of a flow.
+
+    subject   what moves: the source's or sink's own title
+    declared  what the connector says of it, in its author's words (English)
+    kinds     entity kinds a pull changes, or a push looks at
+    """
+
+    system: str
+    system_title: Words
+    flow: str
+    pull: bool
+    subject: Words
+    connector: str
+    connector_title: Words
+    declared: str
+    mappings: tuple[str, ...]
+    kinds: tuple[str, ...]
+    schedule: str | None
+    file: str
+
+    @property
+    def title(self) -> Words:
+        """ "楽天市場 本店: 受注の取込" """
+        verb = Words("取込", "in") if self.pull else Words("送信", "out")
+        return Words(
+            f"{self.system_title.ja}:{self.subject.ja}の{verb.ja}",
+            f"{self.system_title.en}: {self.subject.en} {verb.en}",
+        )
+
+
+_WHAT = {
+    True: Words(
+        "**{system}** の「{subject}」を取り込み、{kinds} を最新にします。変更がなければ何も起こしません。",
+        "Takes {subject} in from **{system}** and brings {kinds} up to date. Where nothing changed, nothing happens.",
+    ),
+    False: Words(
+        "{kinds} の変更を **{system}** の「{subject}」へ送ります。前回受理された内容と同じものは送りません。",
+        "Sends changes of {kinds} to **{system}** as {subject}. What it accepted before is not sent again.",
+    ),
+}
+_STARTS = {
+    True: Words("`{schedule}`(日本時間)", "`{schedule}` (Japan time)"),
+    False: Words(
+        "{kinds} が変わったとき。取りこぼしの確認に `{schedule}`(日本時間)",
+        "When {kinds} change; and `{schedule}` (Japan time) for what woke nobody",
+    ),
+}
+_BY_HAND = Words("手動のみ", "By hand only")
+_TROUBLE = (
+    Words("### うまくいかないとき", "### When something is wrong"),
+    Words(
+        "- **再試行待ち**: 相手システムが混雑・停止中です。相手が求めた時刻に自動でやり直します。操作は不要です。",
+        "- **Up for retry**: the other system is busy or down. It is tried again when it asked for it; "
+        "nothing to do.",
+    ),
+    Words(
+        "- **失敗**: タスクのログの「対処」のとおり直し、タスクを「クリア」してください。続きから処理し、"
+        "同じデータが二重になることはありません。",
+        '- **Failed**: do what the task\'s log says under "What to do", then clear the task. It goes on from '
+        "where it stood; nothing is doubled.",
+    ),
+    Words(
+        "- **隔離**: 通らなかった行だけが隔離され、残りは処理済みです。「隔離」タブで理由を見て、"
+        "直してから再実行してください。",
+        "- **Quarantine**: only the rows that did not pass are held; all others went through. Read why in the "
+        "Quarantine tab, mend it and try again.",
+    ),
+    Words(
+        "- コマンドでの確認: `tsunagi check {system}`、`tsunagi status`",
+        "- On the command line: `tsunagi check {system}`, `tsunagi status`",
+    ),
+)
+_ROWS = (
+    Words("システム", "System"),
+    Words("コネクタ", "Connector"),
+    Words("マッピング", "Mappings"),
+    Words("起動", "Starts"),
+    Words("設定ファイル", "Settings"),
+)
+
+
+def flow_doc(text: FlowText, lang: Language) -> str:
+    """The page, as Markdown."""
+    kinds = _listed(f"`{kind}`" for kind in text.kinds) or "-"
+    names = {
+        "system": text.system_title.say(lang),
+        "subject": text.subject.say(lang),
+        "kinds": kinds,
+        "schedule": text.schedule,
+    }
+    starts = _BY_HAND if text.pull and not text.schedule else _STARTS[text.pull]
+    values = (
+        f"{text.system_title.say(lang)} (`{text.system}`)",
+        f"{text.connector_title.say(lang)} (`{text.connector}`)",
+        _listed(f"`{name}`" for name in text.mappings),
+        starts.say(lang).format(**names),
+        f"`{text.file}`",
+    )
+    table = "\n".join(f"| {label.say(lang)} | {value} |" for label, value in zip(_ROWS, values, strict=True))
+    parts = [
+        _WHAT[text.pull].say(lang).format(**names),
+        f"| | |\n|---|---|\n{table}",
+        "\n".join(line.say(lang).format(system=text.system) for line in _TROUBLE),
+    ]
+    if text.declared:
+        parts.append(f"---\n{text.declared}")
+    return "\n\n".join(parts)
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(words)

@@ -1,0 +1,21 @@
+"""A DAG file that fails while a system file is wrong, so that Airflow shows the reason under "Dag import errors".
+
+It stands apart from `tsunagi_flows.py` because an error in a DAG file takes all of its DAGs away.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, get_parsing_context  # noqa: F401  (Airflow reads only files that speak of DAGs)
+
+from dags.factory import build
+from hub.home import Settings
+
+
+class SystemFaults(Exception):
+    """System files that cannot be used; the flows of all others run."""
+
+
+if get_parsing_context().dag_id is None:
+    _settings = Settings.from_env()
+    if _faults := build(_settings).faults:
+        raise SystemFaults("\n\n".join(fault.say(_settings.lang) for fault in _faults))
