@@ -63,6 +63,7 @@ def create_app(shop: Shop) -> ASGIApp:
                 return refused
             # the order API shares one bucket, inventory and item calls have one per kind
             if not rate.allows(bucket, per_second, limits.pace):
+                shop.refused += 1
                 return JSONResponse(
                     {"Results": {"errorCode": "TOO_MANY_REQUESTS", "message": "Too many requests"}},
                     429,
@@ -236,6 +237,7 @@ class Server:
     def __enter__(self) -> Self:
         # bound here, not in the thread: the port is known and reachable before anyone is told of it
         sock = self._config.bind_socket()
+        sock.listen()
         self.url = f"http://{self._config.host}:{sock.getsockname()[1]}"
         self._thread = threading.Thread(target=self._server.run, args=([sock],), name="rakuten", daemon=True)
         self._thread.start()

@@ -80,6 +80,8 @@ class Shop:
     faults: list[Fault] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     """Paths in the order they were carried out, for tests."""
+    refused: int = 0
+    """Calls sent away because they came too fast."""
 
     def __post_init__(self) -> None:
         self._tape = _Tape(self.file) if self.file else None
