@@ -26,10 +26,10 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
-from psycopg import pq, sql
+from psycopg import sql
 
 from hub.home import Home, Settings, write_private
 from hub.postgres_place import (
@@ -68,6 +68,8 @@ SERVER_SETTINGS: Mapping[str, str] = {
 }
 
 _START_SECONDS = 300.0  # crash recovery of a large write-ahead log takes minutes, and must not be cut short
+_ORPHAN_SECONDS = 5.0
+_UNSEEN_SECONDS = 10.0
 _LOG_BYTES = 20_000_000
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -111,12 +113,10 @@ class EmbeddedPostgres:
     def start(self) -> int:
         """Make sure the server runs and answers; returns its port. Else PostgresError, with the log's end."""
         self.home.create()
-        with self._starting():
+        with self._starting() as lock:
             state = self._read_state()
-            if self._alive() and self._attach(state):
-                assert state.port is not None
-                return state.port
-            return self._start(state)
+            port = self._attach(self._data(state)) if self._alive() else None
+            return port or self._start(state, lock)
 
     def stop(self, *, seconds: float = 60.0) -> bool:
         """Stop the server fast (open transactions are rolled back). False if it was not running.
@@ -162,17 +162,26 @@ class EmbeddedPostgres:
         url = self._url(port, name, f"postgres-{name}", name)
         with contextlib.suppress(psycopg.OperationalError), psycopg.connect(url):
             return url
-        self._create_database(self._url(port, ADMIN, "postgres-admin", "postgres"), name)
+        try:
+            self._create_database(self._url(port, ADMIN, "postgres-admin", "postgres"), name)
+        except psycopg.OperationalError as error:
+            password = self.home.secrets / "postgres-admin.txt"
+            raise PostgresError(
+                f"組み込みPostgreSQLに管理者として接続できません。{password} がこのデータのものか"
+                f"確認してください: {error}",
+                f"Cannot connect to the embedded PostgreSQL as its superuser. Does {password} belong to this "
+                f"data? {error}",
+            ) from error
         return url
 
     # -------------------------------------------------------------- locks
 
     @contextlib.contextmanager
-    def _starting(self) -> Iterator[None]:
-        """One process at a time starts, stops or looks."""
+    def _starting(self) -> Iterator[int]:
+        """One process at a time starts, stops or looks. Yields the lock's descriptor."""
         with _open_lock(self.home.postgres / "start.lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            yield lock.fileno()
 
     def _alive(self) -> bool:
         with _open_lock(self.home.postgres / "running.lock") as lock:
@@ -184,32 +193,40 @@ class EmbeddedPostgres:
 
     # -------------------------------------------------------------- starting
 
-    def _attach(self, state: _State) -> bool:
-        """Wait until the running server answers. False when it went away instead."""
-        data = self._data(state)
-        orphaned_since: float | None = None
+    def _attach(self, data: Path) -> int | None:
+        """Wait until the running server takes connections: its port. None when it went away instead."""
+        headless_since: float | None = None
         for _ in _ticks(_START_SECONDS):
-            if state.port is not None and _answers(state.port):
-                return True
             if not self._alive():
-                return False
-            processes = server_processes(data)
-            if processes and _postmaster(data) not in processes:
+                return None
+            processes, head = server_processes(data), _postmaster(data)
+            if head and head.pid in processes:
+                if head.ready:
+                    return head.port
+                headless_since = None
+                continue
+            headless_since = headless_since or time.monotonic()
+            headless = time.monotonic() - headless_since
+            if processes and headless > _ORPHAN_SECONDS:
                 # its head was killed; children leave by themselves unless they are deep in a query
-                orphaned_since = orphaned_since or time.monotonic()
-                if time.monotonic() - orphaned_since > 5:
-                    _signal(processes, signal.SIGKILL)
-            else:
-                orphaned_since = None
-        raise self._failed(state.port)
+                _signal(processes, signal.SIGKILL)
+            if not processes and headless > _UNSEEN_SECONDS:
+                raise PostgresError(
+                    f"{self.home.postgres} のPostgreSQLは別のコンテナで動いています。そちらを停止するか、"
+                    "TSUNAGI_HOMEに別のフォルダを指定してください。",
+                    f"The PostgreSQL of {self.home.postgres} runs in another container. Stop it there, or point "
+                    "TSUNAGI_HOME at another folder.",
+                )
+        raise self._failed()
 
-    def _start(self, state: _State) -> int:
+    def _start(self, state: _State, lock: int) -> int:
         place = choose_place(self.home.postgres, state.data, self._outside)
         self._refuse_foreign_server(place.data)
         self._write_state(_State(state.port, place.data))
         password = self.home.secret("postgres-admin")
         if not (place.data / "PG_VERSION").exists():
-            initialise(place, ADMIN, password)
+            # it holds our lock: should we be killed, the next starter waits until it is gone
+            initialise(place, ADMIN, password, pass_fds=(lock,))
         (place.data / "postmaster.pid").unlink(missing_ok=True)  # nobody holds running.lock: it is stale
         self._configure(place)
         port = state.port
@@ -222,7 +239,7 @@ class EmbeddedPostgres:
             if "could not create any TCP/IP sockets" not in self._log_tail():
                 break
             port = None
-        raise self._failed(port)
+        raise self._failed()
 
     def _configure(self, place: Place) -> None:
         lines = [f"{name} = '{value}'" for name, value in self._settings.items()]
@@ -253,12 +270,7 @@ class EmbeddedPostgres:
                 pass_fds=(running.fileno(),),
             )  # fmt: skip
         # Closing is not unlocking: the server still holds the lock through its own copy.
-        for _ in _ticks(_START_SECONDS):
-            if _answers(port):
-                return True
-            if not self._alive():
-                return False
-        raise self._failed(port)
+        return self._attach(place.data) is not None
 
     def _refuse_foreign_server(self, data: Path) -> None:
         """Someone may have started a server on our data by hand, without our lock."""
@@ -269,11 +281,11 @@ class EmbeddedPostgres:
                 f"A PostgreSQL not started by us (process {processes[0]}) works on {data}. Stop it first.",
             )
 
-    def _failed(self, port: int | None) -> PostgresError:
+    def _failed(self) -> PostgresError:
         tail = self._log_tail()
         return PostgresError(
-            f"組み込みPostgreSQLが起動しません(ポート {port})。ログ {self._log} の末尾:\n{tail}",
-            f"The embedded PostgreSQL does not start (port {port}). The end of its log {self._log}:\n{tail}",
+            f"組み込みPostgreSQLが起動しません。ログ {self._log} の末尾:\n{tail}",
+            f"The embedded PostgreSQL does not start. The end of its log {self._log}:\n{tail}",
         )
 
     def _log_tail(self) -> str:
@@ -291,7 +303,8 @@ class EmbeddedPostgres:
         for signum, patience in ((signal.SIGINT, seconds), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)):
             head = _postmaster(data)
             processes = server_processes(data)
-            _signal([head] if head in processes and signum != signal.SIGKILL else processes, signum)
+            polite = head is not None and head.pid in processes and signum != signal.SIGKILL
+            _signal([head.pid] if head and polite else processes, signum)
             for _ in _ticks(patience):
                 if not self._alive():
                     return
@@ -367,15 +380,22 @@ def _ticks(seconds: float) -> Iterator[None]:
         time.sleep(0.02)
 
 
-def _answers(port: int) -> bool:
-    return (
-        pq.PGconn.ping(f"host=127.0.0.1 port={port} dbname=postgres connect_timeout=5".encode()) == pq.Ping.OK
-    )
+class _Postmaster(NamedTuple):
+    """What the server wrote about itself."""
+
+    pid: int
+    port: int
+    ready: bool
 
 
-def _postmaster(data: Path) -> int | None:
+def _postmaster(data: Path) -> _Postmaster | None:
+    """Reads `postmaster.pid`: process, data, start time, port, socket folder, address, shared memory, state.
+
+    Asking the port instead would believe a stranger who took it. None while the file is being written.
+    """
     try:
-        return int((data / "postmaster.pid").read_text("utf-8").splitlines()[0])
+        lines = (data / "postmaster.pid").read_text("utf-8").splitlines()
+        return _Postmaster(int(lines[0]), int(lines[3]), len(lines) > 7 and lines[7].strip() == "ready")
     except (FileNotFoundError, IndexError, ValueError):
         return None
 

@@ -125,7 +125,7 @@ def run_as(uid: int | None, command: Sequence[str | Path], **options: Any) -> Do
         ) from error
 
 
-def initialise(place: Place, superuser: str, password: str) -> None:
+def initialise(place: Place, superuser: str, password: str, *, pass_fds: Sequence[int] = ()) -> None:
     """Create the cluster at `place.data`: UTF-8, C.UTF-8, checksums, scram passwords. All of it or nothing.
 
     `initdb` insists on a user with a name, which our unused id has not; as root it runs as `nobody` in a
@@ -149,6 +149,7 @@ def initialise(place: Place, superuser: str, password: str) -> None:
                 "--locale=C.UTF-8", "--auth=scram-sha-256", f"--pwfile={password_file}", "--no-instructions",
             ],
             capture_output=True,
+            pass_fds=pass_fds,
         )  # fmt: skip
         if done.returncode != 0:
             reason = (done.stderr or done.stdout).strip()

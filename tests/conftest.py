@@ -1,8 +1,8 @@
 """What every test may use: a real PostgreSQL for the session, and a fresh database for one test.
 
 One server serves all pytest-xdist workers of a run. It lives in a temporary home that ends with the run; a
-run that was killed is tidied up by the next one. `TSUNAGI_TEST_DATABASE_URL` names a server to use instead (its
-user must be allowed to create databases).
+run that was killed is tidied up by the next one. `TSUNAGI_TEST_DATABASE_URL` names a server to use instead
+(its user must be allowed to create databases).
 """
 
 from __future__ import annotations
