@@ -1,0 +1,120 @@
+"""Logging in: Vendure hands out a session token in a header of the answer to the `login` mutation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from connectors.contract import Misconfigured, Retry
+from connectors.vendure.config import CustomFields
+from connectors.vendure.documents import document
+
+__all__ = ["TOKEN_HEADER", "VendureLogin", "error_codes"]
+
+TOKEN_HEADER = "vendure-auth-token"  # noqa: S105  (the header's name)
+"""`authOptions.authTokenHeaderKey` of the server; the default of Vendure 3."""
+
+
+def error_codes(body: Any) -> list[str | None]:
+    """`extensions.code` of each entry of `errors`; None where the server gave no code."""
+    errors = body.get("errors") if isinstance(body, dict) else None
+    if not isinstance(errors, list):
+        return []
+    return [
+        (error.get("extensions") or {}).get("code") if isinstance(error, dict) else None for error in errors
+    ]
+
+
+class VendureLogin(httpx.Auth):
+    """Bearer token got by the `login` mutation, kept for this process.
+
+    Vendure answers HTTP 200 also when the token is no longer good: `FORBIDDEN` stands in the body. Then this logs in
+    once more and repeats the request (it had no effect); a second `FORBIDDEN` means a missing permission and is left
+    to the classification. Raises `Misconfigured` when user name or password are wrong.
+    """
+
+    requires_response_body = True
+
+    def __init__(self, username: str, password: SecretStr) -> None:
+        self._username = username
+        self._password = password
+        self._token: SecretStr | None = None
+        self._lock = threading.Lock()
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        token = self._token
+        fresh = token is None
+        if token is None:
+            token = yield from self._login(request, None)
+        self._sign(request, token)
+        response = yield request
+        if not fresh and _refused(response):
+            self._sign(request, (yield from self._login(request, token)))
+            yield request
+
+    def _login(
+        self, request: httpx.Request, stale: SecretStr | None
+    ) -> Generator[httpx.Request, httpx.Response, SecretStr]:
+        with self._lock:
+            if self._token is not None and self._token is not stale:
+                return self._token  # another thread logged in while this one waited
+            response = yield self._login_request(request)
+            self._token = self._token_of(response)
+            return self._token
+
+    def _login_request(self, request: httpx.Request) -> httpx.Request:
+        channel = {name: value for name, value in request.headers.items() if name == "vendure-token"}
+        return httpx.Request(
+            "POST",
+            request.url,
+            json={
+                "operationName": "Login",
+                "query": document("Login", CustomFields()),
+                "variables": {"username": self._username, "password": self._password.get_secret_value()},
+            },
+            headers={"Accept": "application/json", **channel},
+            extensions=request.extensions,
+        )
+
+    def _token_of(self, response: httpx.Response) -> SecretStr:
+        status = response.status_code
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict) or status == httpx.codes.TOO_MANY_REQUESTS or status >= 500:
+            raise Retry(f"the login was answered by HTTP {status} without a GraphQL answer")
+        login = (body.get("data") or {}).get("login") or {}
+        kind = login.get("__typename")
+        if kind == "InvalidCredentialsError":
+            raise Misconfigured(f"Vendure does not accept user name {self._username!r} with this password")
+        if kind != "CurrentUser":
+            reason = (
+                login.get("message") or ", ".join(str(code) for code in error_codes(body)) or f"HTTP {status}"
+            )
+            raise Misconfigured(f"Vendure did not let {self._username!r} in: {reason}")
+        token = response.headers.get(TOKEN_HEADER)
+        if not token:
+            raise Misconfigured(
+                f"the login worked but the answer has no header {TOKEN_HEADER}: "
+                "add 'bearer' to authOptions.tokenMethod of the Vendure server"
+            )
+        return SecretStr(token)
+
+    @staticmethod
+    def _sign(request: httpx.Request, token: SecretStr) -> None:
+        request.headers["Authorization"] = f"Bearer {token.get_secret_value()}"
+
+
+def _refused(response: httpx.Response) -> bool:
+    if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return True
+    try:
+        codes = error_codes(response.json())
+    except ValueError:
+        return False
+    return "FORBIDDEN" in codes or "UNAUTHORIZED" in codes
