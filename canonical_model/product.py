@@ -10,7 +10,7 @@ from canonical_model.codes import MediaType, TemperatureZone
 from canonical_model.entity import Entity
 from canonical_model.values import (
     Instant,
-    JsonObject,
+    Json,
     Money,
     OptionValue,
     Quantity,
@@ -20,6 +20,7 @@ from canonical_model.values import (
 )
 
 __all__ = [
+    "Attribute",
     "Gtin",
     "KitPart",
     "Listing",
@@ -68,6 +69,13 @@ class Media(Value):
     type: str = MediaType.IMAGE.value
 
 
+class Attribute(Value):
+    """A further property of a product, in the order it is shown: ("素材", "綿100%")."""
+
+    name: str
+    value: Json
+
+
 class Variant(Value):
     """What is sold and stocked: one SKU. `ref` is the id other systems give it beside the SKU."""
 
@@ -102,8 +110,9 @@ class Product(Entity, kind="product", ja="商品", en="Product"):
     type_key: str | None = None
     slug: str | None = None
     tags: tuple[str, ...] = ()
-    attributes: JsonObject = Field(default_factory=dict)
-    """Further properties by name: {"素材": "綿100%"}."""
+    attributes: tuple[Attribute, ...] = ()
+    image: Media | None = None
+    """The main picture; `media` are the further ones."""
     related: tuple[str, ...] = ()
     """Keys of products shown beside this one."""
     translations: Translations = Field(default_factory=dict)
