@@ -133,7 +133,7 @@ class Http:
         self.settings = settings
         self.system = system
         self.redactor = redactor if redactor is not None else Redactor()
-        self._limiter = limiter or (LocalLimiter(settings.budget) if settings.budget else Unlimited())
+        self._limiter = limiter or (LocalLimiter(settings.budget, sleep=sleep) if settings.budget else Unlimited())
         self._trace = trace if trace is not None else usual_trace()
         self._sleep = sleep
         self._now = now
