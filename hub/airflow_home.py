@@ -40,11 +40,11 @@ __all__ = [
     "stop_airflow",
 ]
 
-COMPONENTS = ("api-server", "scheduler", "dag-processor")
-"""No triggerer: no flow defers, and an idle one costs about 300 MB."""
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+"""No flow defers, but without a triggerer (300 MB) the UI's first page shows one part of Airflow in red."""
 USER = "admin"
 API_PORT = 8080
-LOG_PORT = 8793
+LOG_PORTS = {"scheduler": 8793, "triggerer": 8794}
 PREFIX = "airflow-"
 
 
@@ -150,14 +150,13 @@ def _ports(settings: Settings, wanted: int | None, *, keep: bool) -> dict[str, i
     remembered: dict[str, int] = {}
     with suppress(FileNotFoundError, ValueError):
         remembered = json.loads(_ports_file(settings).read_text("utf-8"))
-    if keep and remembered:
+    if keep and remembered.keys() >= {"api", *LOG_PORTS}:
         return remembered
+    firsts = {"api": wanted or API_PORT, **LOG_PORTS}
     ports: dict[str, int] = {}
-    for name, first in (
-        ("api", wanted or remembered.get("api", API_PORT)),
-        ("log", remembered.get("log", LOG_PORT)),
-    ):
-        ports[name] = next(port for port in range(first, 65536) if port not in ports.values() and _free(port))
+    for name, first in firsts.items():
+        begin = first if name == "api" and wanted else remembered.get(name, first)
+        ports[name] = next(port for port in range(begin, 65536) if port not in ports.values() and _free(port))
     write_private(_ports_file(settings), json.dumps(ports))
     return ports
 
@@ -252,7 +251,8 @@ def _config(settings: Settings, ports: Mapping[str, int], parallelism: int) -> d
         "api_auth": {"jwt_secret": home.secret("airflow-jwt")},
         "logging": {
             "base_log_folder": home.airflow / "logs",
-            "worker_log_server_port": ports["log"],
+            "worker_log_server_port": ports["scheduler"],
+            "trigger_log_server_port": ports["triggerer"],
             "colored_console_log": False,
         },
         "dag_processor": {

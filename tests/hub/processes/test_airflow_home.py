@@ -163,14 +163,14 @@ def test_airflow_starts_answers_and_is_gone_after_stop(running: Settings) -> Non
         port = probe.getsockname()[1]
     steps: list[str] = []
     address = start_airflow(running, port=port, parallelism=1, say=steps.append)
-    assert steps == ["migrate", "api-server", "scheduler", "dag-processor"]
+    assert steps == ["migrate", "api-server", "scheduler", "dag-processor", "triggerer"]
     with AirflowApi(address) as api:
         assert api.dags() == {}
         assert api.import_errors() == {}
     before = [Processes(running.home).find(name) for name in Processes(running.home).names()]
     assert start_airflow(running) == address
     assert [Processes(running.home).find(name) for name in Processes(running.home).names()] == before
-    assert sorted(stop_airflow(running)) == ["api-server", "dag-processor", "scheduler"]
+    assert sorted(stop_airflow(running)) == ["api-server", "dag-processor", "scheduler", "triggerer"]
     with pytest.raises(httpx.ConnectError):
         httpx.get(address.url)
     assert stop_airflow(running) == []
