@@ -1,0 +1,182 @@
+"""Rows to documents: brings the rows of one thing together while the file streams by.
+
+A group is finished when another key starts. Of finished groups only eight bytes of hash and the last line are
+remembered, so that a key that comes again (a file that is not sorted) is noticed however large the file is.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from mappings.faults import FieldFault, RecordFaults, make_fault
+from mappings.nodes import equal
+from mappings.paths import Path, follow
+
+__all__ = ["GroupData", "RecordLike", "SeenKeys", "Unit", "group_rows"]
+
+
+class RecordLike(Protocol):
+    """What the hub hands over: a row and where it stood."""
+
+    @property
+    def data(self) -> Mapping[str, Any]: ...
+    @property
+    def position(self) -> int: ...
+
+
+class Unit(NamedTuple):
+    """The record, or the rows of one group, that make one entity."""
+
+    external_id: str
+    data: Mapping[str, Any]
+    positions: tuple[int, ...]
+
+
+class GroupData(dict[str, Any]):
+    """The first row's columns and `rows`, all rows; knows the lines its rows stood in."""
+
+    __slots__ = ("positions",)
+    positions: tuple[int, ...]
+
+
+class SeenKeys:
+    """Hashes of keys and a number for each: a hash table in two arrays, 24 to 48 bytes a key."""
+
+    def __init__(self) -> None:
+        self._mask = (1 << 10) - 1
+        self._hashes = array("q", bytes(8 * (self._mask + 1)))
+        self._numbers = array("q", bytes(8 * (self._mask + 1)))
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def get(self, key: str) -> int | None:
+        """The number stored for a key."""
+        at = self._find(hash(key) or 1)
+        return self._numbers[at] if self._hashes[at] else None
+
+    def put(self, key: str, number: int) -> None:
+        digest = hash(key) or 1
+        at = self._find(digest)
+        if not self._hashes[at]:
+            self._count += 1
+        self._hashes[at], self._numbers[at] = digest, number
+        if self._count * 2 > self._mask:
+            self._grow()
+
+    def _find(self, digest: int) -> int:
+        hashes, mask = self._hashes, self._mask
+        at = digest & mask
+        while hashes[at] and hashes[at] != digest:
+            at = (at + 1) & mask
+        return at
+
+    def _grow(self) -> None:
+        old = list(zip(self._hashes, self._numbers, strict=True))
+        self._mask = self._mask * 2 + 1
+        self._hashes = array("q", bytes(8 * (self._mask + 1)))
+        self._numbers = array("q", bytes(8 * (self._mask + 1)))
+        for digest, number in old:
+            if digest:
+                at = self._find(digest)
+                self._hashes[at], self._numbers[at] = digest, number
+
+
+KeyOf = Callable[[Mapping[str, Any]], str | None]
+KeyFaults = Callable[[Mapping[str, Any], Sequence[int]], RecordFaults]
+
+
+def group_rows(
+    records: Iterable[Any], key_of: KeyOf, same: Sequence[Path], refuse: KeyFaults, skips: Callable[[Any], bool]
+) -> Iterator[tuple[str, GroupData] | RecordFaults | Any]:
+    """Groups as (key, data), in the order of the file; faults of groups; single records without key.
+
+    `refuse` makes the faults of a row without a key; `skips` says that such a row is none of this mapping's.
+    A record without `data` is one that could not be read: with the columns in its `hint` it spoils its group.
+    """
+    seen = SeenKeys()
+    group: _Group | None = None
+    for record in records:
+        data = getattr(record, "data", None)
+        readable = data is not None
+        if data is None:
+            data = getattr(record, "hint", None)
+            if data is None:
+                continue
+        key = key_of(data)
+        if group is not None and key == group.key:
+            group.add(record, data, readable)
+            continue
+        if group is not None:
+            yield group.finish(same, seen)
+            group = None
+        if key is not None:
+            group = _Group(key)
+            group.add(record, data, readable)
+        elif readable:
+            yield record if skips(data) else refuse(data, (record.position,))
+    if group is not None:
+        yield group.finish(same, seen)
+
+
+class _Group:
+    __slots__ = ("broken", "key", "positions", "rows")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.rows: list[Mapping[str, Any]] = []
+        self.positions: list[int] = []
+        self.broken: list[Any] = []
+
+    def add(self, record: Any, data: Mapping[str, Any], readable: bool) -> None:
+        if readable:
+            self.rows.append(data)
+            self.positions.append(record.position)
+        else:
+            self.broken.append(record)
+
+    def finish(self, same: Sequence[Path], seen: SeenKeys) -> tuple[str, GroupData] | RecordFaults:
+        rows, positions = self.rows, self.positions
+        lines = [*positions, *(record.position for record in self.broken)]
+        ended = seen.get(self.key)
+        seen.put(self.key, max(lines))
+        faults: list[FieldFault] = []
+        if ended is not None:
+            faults.append(self._fault("group_split", None, min(lines), None, {"first_line": ended, "line": min(lines)}))
+        faults += [self._unreadable(record) for record in self.broken]
+        if len(rows) > 1:
+            faults += self._conflicts(same)
+        data = GroupData(rows[0] if rows else {})
+        data["rows"] = rows
+        data.positions = tuple(positions)
+        if faults:
+            return RecordFaults(faults, positions=sorted(lines), external_id=self.key, data=data)
+        return self.key, data
+
+    def _conflicts(self, same: Sequence[Path]) -> Iterator[FieldFault]:
+        first = self.rows[0]
+        for path in same:
+            steps = path.steps
+            wanted = follow(steps, first)
+            for row, line in zip(self.rows[1:], self.positions[1:], strict=True):
+                given = follow(steps, row)
+                if given != wanted and not equal(_trimmed(given), _trimmed(wanted)):
+                    details = {"name": path.label, "first": wanted, "first_line": self.positions[0], "line": line}
+                    yield self._fault("group_conflict", path.label, line, given, details)
+
+    def _unreadable(self, record: Any) -> FieldFault:
+        details = {"line": record.position, "detail": record.reason}
+        details["detail_ja"] = getattr(record, "reason_ja", None) or record.reason
+        return self._fault("group_broken", getattr(record, "column", None), record.position, None, details)
+
+    def _fault(
+        self, code: str, column: str | None, line: int, value: object, details: Mapping[str, object]
+    ) -> FieldFault:
+        return make_fault(code, "", column, line, value, {**details, "group": self.key})
+
+
+def _trimmed(value: Any) -> Any:
+    return (value.strip() or None) if isinstance(value, str) else value

@@ -1,0 +1,388 @@
+"""A loaded mapping, and how mappings are loaded.
+
+    m = load_mapping("file_exchange/general_orders.in")
+    for unit in m.units(records):
+        entity = m.to_entity(unit.data, {"system": {"id": "core", "channel": "mailorder"}})
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping as MappingABC, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from mappings.compiler import compile_tree
+from mappings.faults import RecordFaults, make_fault
+from mappings.grouping import RecordLike, Unit, group_rows
+from mappings.interpreter import Origin, Walk, label_of
+from mappings.nodes import Each, Items, Node, Obj, Tree, Value
+from mappings.problems import MappingError, Problems
+from mappings.reader import read_tree
+from mappings.tables import Table, find_table, read_table
+
+__all__ = ["Mapping", "Outgoing", "RelatedEntity", "find_mappings", "load_mapping"]
+
+LANGUAGE = 1
+"""Raised when the meaning of mapping files or transforms changes, so that digests change with it."""
+
+HOME = Path(__file__).parent
+_NO_CONTEXT: MappingABC[str, Any] = {}
+_NAME = re.compile(r"[A-Za-z0-9_-]+/[A-Za-z0-9_-]+\.(?:in|out)")
+
+
+class Outgoing(NamedTuple):
+    """What an outgoing mapping makes: the key in the other system and the record, `{"rows": [...]}` for several."""
+
+    key: str
+    record: dict[str, Any]
+
+
+class RelatedEntity(NamedTuple):
+    """An entity that must be fetched beside the mapped one.
+
+    back  (my field, its field): when the related one changes, the entities whose `my field` equals its `its field`
+          are looked at again
+    """
+
+    entity: str
+    back: tuple[str, str] | None
+
+
+@dataclass(frozen=True)
+class Title:
+    ja: str
+    en: str
+
+
+class Mapping:
+    """A mapping, compiled. `name`, `version`, `direction`, `entity`, `title` as in the file.
+
+    digest   changes whenever the file, one of its tables or the mapping language changes
+    source   the generated Python
+    """
+
+    def __init__(self, tree: Tree, digest: str) -> None:
+        self.tree = tree
+        self.name, self.version, self.direction = tree.name, tree.version, tree.direction
+        self.entity = tree.entity
+        title = tree.title
+        self.title = Title(
+            title.get("ja", title.get("en", tree.name)), title.get("en", title.get("ja", tree.name))
+        )
+        self.related = {name: RelatedEntity(r.entity, r.back) for name, r in tree.related.items()}
+        self.digest = digest
+        self.source, space = compile_tree(tree)
+        self._make = space["make"]
+        self._key = space.get("key")
+        self._group = space.get("group")
+        self._keys = space.get("keys")
+
+    def __repr__(self) -> str:
+        return f"Mapping({self.name!r}, version={self.version})"
+
+    # ------------------------------------------------------------ incoming
+
+    def units(
+        self, records: Iterable[RecordLike], context: MappingABC[str, Any] | None = None
+    ) -> Iterator[Unit | RecordFaults]:
+        """What makes one entity each: the records, or the groups of rows.
+
+        Lazy, memory as large as the largest group. Records the mapping's `when` turns away and that have no id come
+        as units with the id "". Things without `data` but with a `hint` (rows that could not be read) spoil the
+        group they belong to; without `group` in the mapping they are passed over. Give `context` if keys use
+        `$system`. RecordFaults are yielded, not raised.
+        """
+        system = self._system(context)
+        if self.tree.group_by is None:
+            for record in records:
+                data = getattr(record, "data", None)
+                if data is not None:
+                    yield self._unit(data, (record.position,), system, context)
+            return
+        group = self._group
+
+        def key_of(data: MappingABC[str, Any]) -> str | None:
+            try:
+                return group(data, system, None)  # type: ignore[no-any-return, misc]
+            except Exception:  # noqa: BLE001  (generated code gives up in any way; `refuse` says why)
+                return None
+
+        def refuse(data: MappingABC[str, Any], positions: Sequence[int]) -> RecordFaults:
+            return self._no_key(self.tree.group_by, "group.by", data, context, positions)
+
+        def skips(data: MappingABC[str, Any]) -> bool:
+            return not Walk(self.tree, data, context or _NO_CONTEXT).applies()
+
+        for found in group_rows(records, key_of, self.tree.same, refuse, skips):
+            if isinstance(found, RecordFaults):
+                yield found
+            elif isinstance(found, tuple):
+                data = found[1]
+                yield self._unit(data, data.positions, system, context)
+            else:
+                yield Unit("", found.data, (found.position,))
+
+    def _unit(
+        self, data: MappingABC[str, Any], positions: tuple[int, ...], system: Any, context: Any
+    ) -> Unit | RecordFaults:
+        try:
+            return Unit(self._key(data, system, None), data, positions)  # type: ignore[misc]
+        except Exception:  # noqa: BLE001  (the walk says what is wrong)
+            walk = Walk(self.tree, data, context or _NO_CONTEXT, positions=positions)
+            if not walk.applies():
+                return Unit("", data, positions)
+            assert self.tree.external_id is not None
+            key = Walk(self.tree, data, context or _NO_CONTEXT).key(self.tree.external_id, "external_id")
+            if key is not None:
+                return Unit(key, data, positions)
+            return self._no_key(self.tree.external_id, "external_id", data, context, positions)
+
+    def _no_key(self, node: Node | None, name: str, data: Any, context: Any, positions: Sequence[int]) -> RecordFaults:
+        assert node is not None
+        walk = Walk(self.tree, data, context or _NO_CONTEXT, positions=positions)
+        walk.key(node, name)
+        return RecordFaults(walk.faults, positions=positions, data=data)
+
+    def to_entity(
+        self, data: MappingABC[str, Any], context: MappingABC[str, Any], *, positions: Sequence[int] = ()
+    ) -> dict[str, Any] | None:
+        """The entity as a dict for its model (dates as objects), or None when `when` says skip.
+
+        `positions` are the lines of the rows (those of `Unit`); groups from `units` know theirs. Raises
+        RecordFaults with all faults.
+        """
+        try:
+            return self._make(data, context.get("system"), None)  # type: ignore[no-any-return]
+        except Exception:  # noqa: BLE001  (generated code gives up in any way; the walk decides)
+            walk = self._walk(data, context, positions)
+            if not walk.applies():
+                return None
+            entity = walk.fields()
+            if walk.faults:
+                raise RecordFaults(walk.faults, positions=walk.positions) from None
+            return entity
+
+    def _walk(
+        self, data: Any, context: MappingABC[str, Any], positions: Sequence[int] = (), related: Any = None
+    ) -> Walk:
+        return Walk(self.tree, data, context, related or {}, positions or getattr(data, "positions", ()))
+
+    def explain(
+        self,
+        data: MappingABC[str, Any],
+        context: MappingABC[str, Any],
+        related: MappingABC[str, Any] | None = None,
+        *,
+        positions: Sequence[int] = (),
+    ) -> list[Origin]:
+        """Where each value of the entity (or outgoing record) came from, in the order of the file.
+
+        Empty when `when` says skip. Raises RecordFaults like `to_entity`.
+        """
+        walk = self._walk(data, context, positions, related)
+        if not walk.applies():
+            return []
+        if self.tree.records is None:
+            walk.fields()
+        else:
+            walk.rows()
+        if walk.faults:
+            raise RecordFaults(walk.faults, positions=walk.positions)
+        return walk.origins
+
+    def model_faults(
+        self,
+        error: ValidationError,
+        data: MappingABC[str, Any],
+        context: MappingABC[str, Any],
+        *,
+        positions: Sequence[int] = (),
+    ) -> RecordFaults:
+        """What the model refused, told with the columns and lines the values came from."""
+        walk = self._walk(data, context, positions)
+        walk.fields()
+        origins = {origin.field: origin for origin in walk.origins}
+        faults = []
+        for found in error.errors(include_url=False):
+            place = _place(found["loc"])
+            missing = found["type"] in ("missing", "too_short") and place not in origins
+            origin = origins.get(place) or next((o for o in walk.origins if o.field.startswith(place or " ")), None)
+            column = self._columns(found["loc"]) if origin is None else origin.column
+            value = None if missing else (origin.source if origin else found["input"])
+            code = "model_missing" if missing else "model"
+            at = _row_of(found["loc"], walk.positions, self.tree)
+            faults.append(make_fault(code, place, column, at, value, {"detail": found["msg"]}))
+        return RecordFaults(faults, positions=walk.positions)
+
+    def _columns(self, loc: Sequence[str | int]) -> str | None:
+        node: Node | None = self.tree.fields
+        for step in loc:
+            if isinstance(node, Obj) and isinstance(step, str):
+                node = dict(node.members).get(step)
+            elif isinstance(node, Each) and isinstance(step, int):
+                node = node.body
+            elif isinstance(node, Items) and isinstance(step, int) and step < len(node.items):
+                node = node.items[step]
+        return label_of(node) if isinstance(node, Value) else None
+
+    # ------------------------------------------------------------ outgoing
+
+    def related_keys(self, entity: MappingABC[str, Any], context: MappingABC[str, Any]) -> dict[str, str | None]:
+        """The keys of the related entities an outgoing mapping needs: {"order": "mailorder/A1"}."""
+        if self._keys is None:
+            return {}
+        try:
+            return self._keys(entity, context.get("system"), None)  # type: ignore[no-any-return]
+        except Exception:  # noqa: BLE001  (the walk decides)
+            walk = self._walk(entity, context)
+            found = {name: walk.key(related.key, f"related.{name}") for name, related in self.tree.related.items()}
+            if walk.faults:
+                raise RecordFaults(walk.faults) from None
+            return found
+
+    def from_entity(
+        self,
+        entity: MappingABC[str, Any],
+        context: MappingABC[str, Any],
+        related: MappingABC[str, MappingABC[str, Any] | None] | None = None,
+    ) -> Outgoing | None:
+        """The record(s) for the other system, or None when `when` says that the entity is not for it.
+
+        `entity` and `related` are entities as JSON has them (dates as ISO text). Nothing to send (no rows) is None
+        too. Raises RecordFaults with all faults.
+        """
+        related = related or {}
+        system = context.get("system")
+        try:
+            made = self._make(entity, system, related)
+            if made is None:
+                return None
+            if made.__class__ is list:
+                return Outgoing(self._key(entity, system, related), {"rows": made}) if made else None  # type: ignore[misc]
+            return Outgoing(self._key(entity, system, related), made)  # type: ignore[misc]
+        except Exception:  # noqa: BLE001  (generated code gives up in any way; the walk decides)
+            walk = self._walk(entity, context, (), related)
+            if not walk.applies():
+                return None
+            rows = None if self.tree.records is None else walk.rows()
+            record = walk.fields() if rows is None else {"rows": rows}
+            if rows == [] and not walk.faults:
+                return None
+            assert self.tree.key is not None
+            key = walk.key(self.tree.key, "key")
+            if walk.faults or key is None:
+                raise RecordFaults(walk.faults) from None
+            return Outgoing(key, record)
+
+    def _system(self, context: MappingABC[str, Any] | None) -> Any:
+        return (context or _NO_CONTEXT).get("system")
+
+
+def _place(loc: Sequence[str | int]) -> str:
+    text = ""
+    for step in loc:
+        text += f"[{step}]" if isinstance(step, int) else (f".{step}" if text else str(step))
+    return text
+
+
+def _row_of(loc: Sequence[str | int], positions: Sequence[int], tree: Tree) -> int | None:
+    """The line of the row an entry of a list came from, where the list has one entry for each row."""
+    if not positions:
+        return None
+    if tree.group_by is not None and len(loc) > 1 and isinstance(loc[1], int) and loc[1] < len(positions):
+        node = dict(tree.fields.members).get(str(loc[0]))
+        if isinstance(node, Each) and node.where is None and node.source.path.steps[:1] == ("rows",):
+            return positions[loc[1]]
+    return positions[0]
+
+
+# ---------------------------------------------------------------- loading
+
+
+class _Cached(NamedTuple):
+    text: bytes
+    tables: tuple[tuple[str, Path, bytes], ...]
+    mapping: Mapping
+
+
+_cache: dict[Path, _Cached] = {}
+_lock = threading.Lock()
+
+
+def find_mappings(roots: Sequence[Path] | None = None) -> list[str]:
+    """Names of all mappings under the roots (the shipped ones without roots)."""
+    found = {
+        f"{path.parent.name}/{path.name.removesuffix('.yaml')}"
+        for root in (roots if roots is not None else [HOME])
+        for direction in ("in", "out")
+        for path in root.glob(f"*/*.{direction}.yaml")
+    }
+    return sorted(found)
+
+
+def load_mapping(name: str, *, roots: Sequence[Path] = ()) -> Mapping:
+    """Load a mapping by name ("file_exchange/general_orders.in"); kept until its file or a table changes.
+
+    `roots` are folders laid out like `mappings/` that go before the shipped ones; each may hold mappings or only
+    tables. Raises MappingError with everything that is wrong.
+    """
+    if _NAME.fullmatch(name) is None:
+        problems = Problems(name)
+        problems.add("bad_name", name=name)
+        problems.raise_if_any()
+    places = [*roots, HOME]
+    path = next((root / f"{name}.yaml" for root in places if (root / f"{name}.yaml").is_file()), None)
+    if path is None:
+        problems = Problems(f"{name}.yaml")
+        problems.add("no_file", name=name, near=(name, find_mappings(places)))
+        raise MappingError(problems.found)
+    text = path.read_bytes()
+    connector = name.partition("/")[0]
+    with _lock:
+        held = _cache.get(path)
+    if held is not None and held.text == text and held.mapping.name == name and _same_tables(held, places, connector):
+        return held.mapping
+    return _load(name, path, text, places, connector)
+
+
+def _same_tables(held: _Cached, places: Sequence[Path], connector: str) -> bool:
+    return all(
+        find_table(places, connector, table) == path and path.read_bytes() == content
+        for table, path, content in held.tables
+    )
+
+
+def _load(name: str, path: Path, text: bytes, places: Sequence[Path], connector: str) -> Mapping:
+    used: dict[str, tuple[Table, Path]] = {}
+
+    def tables(table: str) -> tuple[Table | None, Path | None, list[str]]:
+        found = find_table(places, connector, table)
+        if found is None:
+            known = sorted({p.stem for root in places for p in (root / connector / "tables").glob("*.csv")})
+            return None, Path(connector, "tables", f"{table}.csv"), known
+        read = read_table(found, table, f"{connector}/tables/{table}.csv")
+        used[table] = read, found
+        return read, found, []
+
+    file = f"{name}.yaml"
+    try:
+        decoded = text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        problems = Problems(file)
+        problems.note("yaml", {"detail": "not UTF-8"}, file, text[: error.start].count(b"\n") + 1, "")
+        raise MappingError(problems.found) from None
+    tree = read_tree(decoded, name, file, tables)
+    digest = hashlib.sha256(f"{LANGUAGE}\n".encode() + text)
+    for table in sorted(used):
+        digest.update(f"\n{table}\n{used[table][0].digest}".encode())
+    mapping = Mapping(tree, digest.hexdigest())
+    contents = tuple((table, file, file.read_bytes()) for table, (_, file) in sorted(used.items()))
+    with _lock:
+        _cache[path] = _Cached(text, contents, mapping)
+    return mapping

@@ -1,0 +1,387 @@
+"""Transforms of dates and times, the Japanese calendar among them.
+
+Inside, instants are aware datetimes in UTC; at the edges Japan's time is the default. Null dates that old systems
+write (00000000, 99999999, 1900-01-01, blanks; files/01 section 12) become null.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field
+
+from mappings.faults import TransformFault
+from mappings.transforms.registry import BadParameter, Step, as_text, transform
+
+_JST = timezone(timedelta(hours=9))
+_JST_SINCE = 1952  # Japan had summer time until 1951
+_NULL_DAYS = frozenset({"00000000", "99999999", "19000101", "00010101"})
+_NULL_SHORT = frozenset({"0", "000000", "999999"})
+_NOT_DIGITS = re.compile(r"\D+")
+
+
+def _is_null(body: str) -> bool:
+    digits = _NOT_DIGITS.sub("", body)
+    return digits[:8] in _NULL_DAYS or digits in _NULL_SHORT
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"there is no time zone {name!r}") from None
+    return name
+
+
+_Zone = Annotated[str, AfterValidator(_zone)]
+_Format = Annotated[str, Field(min_length=2, pattern="%")]
+Parse = Callable[[str], datetime]
+
+
+def _fixed_width(format: str) -> Parse | None:  # noqa: A002
+    """A parser for formats of fixed-width digits only, many times faster than strptime; None for others.
+
+    It answers only for text of exactly that shape and raises ValueError for the rest.
+    """
+    widths = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}
+    where: dict[str, tuple[int, int]] = {}
+    signs: list[tuple[int, str]] = []
+    at, width = 0, 0
+    while at < len(format):
+        if format[at] == "%":
+            part = format[at + 1 : at + 2]
+            if part not in widths or part in where:
+                return None
+            where[part] = (width, width + widths[part])
+            width += widths[part]
+            at += 2
+        else:
+            signs.append((width, format[at]))
+            width += 1
+            at += 1
+    if not {"Y", "m", "d"} <= where.keys():
+        return None
+    # the code is made of numbers and the format's own signs only; it is what a person would write by hand
+    tests = [f"len(s) != {width}", "not s.isascii()"] if all(c.isascii() for _, c in signs) else [f"len(s) != {width}"]
+    tests += [f"s[{i}] != {c!r}" for i, c in signs]
+    digits = " + ".join(f"s[{a}:{b}]" for a, b in where.values())
+    tests.append(f"not ({digits}).isdecimal()")
+    parts = ", ".join(f"int(s[{where[p][0]}:{where[p][1]}])" for p in "YmdHMS" if p in where)
+    if [p for p in "YmdHMS" if p in where] != list("YmdHMS"[: len(where)]):
+        return None
+    source = f"def parse(s):\n    if {' or '.join(tests)}:\n        raise ValueError\n    return datetime({parts})\n"
+    space: dict[str, Any] = {"datetime": datetime}
+    exec(compile(source, f"<date format {format}>", "exec"), space)  # noqa: S102
+    return space["parse"]  # type: ignore[no-any-return]
+
+
+_LOOSE = re.compile(
+    r"(?P<Y>\d{4})(?:[-/.年]\s?(?P<m>\d{1,2})[-/.月]\s?(?P<d>\d{1,2})日?|(?P<m2>\d\d)(?P<d2>\d\d))"
+    r"(?:[T\s]?\s*(?P<H>\d{1,2})[:時]?(?P<M>\d{2})分?(?::?(?P<S>\d{2})秒?(?:\.\d+)?)?)?"
+)
+_USUAL = "YYYY-MM-DD, YYYY/MM/DD, YYYYMMDD, YYYY年M月D日 (+ HH:MM[:SS])"
+
+
+def _loose(body: str) -> datetime:
+    """ISO 8601 and the forms usual in Japan: 2026/1/5 9:03, 20260105, 2026年1月5日 9時03分."""
+    if not body.isascii():
+        body = body.translate(_DIGITS_AND_SIGNS)
+    match = _LOOSE.fullmatch(body)
+    if match is None:
+        try:
+            return datetime.fromisoformat(body)
+        except ValueError:
+            raise TransformFault("not_a_date", format=_USUAL) from None
+    part = match.groupdict()
+    try:
+        return datetime(  # noqa: DTZ001  (the zone is put on by the caller)
+            int(part["Y"]),
+            int(part["m"] or part["m2"]),
+            int(part["d"] or part["d2"]),
+            int(part["H"] or 0),
+            int(part["M"] or 0),
+            int(part["S"] or 0),
+        )
+    except ValueError:
+        raise TransformFault("impossible_date") from None
+
+
+_DIGITS_AND_SIGNS = str.maketrans("０１２３４５６７８９／－：．　", "0123456789/-:. ")
+_SHAPE = {"Y": r"\d{4}", "y": r"\d{2}", **dict.fromkeys("mdHMSI", r"\d{1,2}"), "j": r"\d{1,3}", "f": r"\d{1,6}"}
+
+
+def _strict(format: str) -> Parse:  # noqa: A002
+    """A parser for a strptime format; tells a wrong shape from a date that does not exist."""
+    fast = _fixed_width(format)
+    try:
+        datetime.strptime(datetime(2026, 11, 21).strftime(format), format)  # noqa: DTZ001, DTZ007
+    except ValueError as error:
+        raise BadParameter("format", str(error)) from None
+    shape = re.compile(re.sub(r"%(.)", lambda m: _SHAPE.get(m[1], ".+"), re.escape(format).replace(r"\%", "%")))
+
+    def parse(body: str) -> datetime:
+        if fast is not None:
+            try:
+                return fast(body)
+            except ValueError:
+                pass
+        try:
+            return datetime.strptime(body, format)  # noqa: DTZ007
+        except ValueError:
+            if shape.fullmatch(body):
+                raise TransformFault("impossible_date") from None
+            raise TransformFault("not_a_date", format=format) from None
+
+    return parse
+
+
+_LATE = re.compile(r"(?P<head>.*?[T\s])(?P<H>2[4-9]|3\d|4[0-7])(?P<tail>:?\d{2}.*)")
+
+
+def _late(parse: Parse) -> Parse:
+    """Reads 25:30 as 1:30 of the next day."""
+
+    def step(body: str) -> datetime:
+        match = _LATE.fullmatch(body)
+        if match is None:
+            return parse(body)
+        return parse(f"{match['head']}{int(match['H']) - 24:02d}{match['tail']}") + timedelta(days=1)
+
+    return step
+
+
+def _from_days(value: Any) -> Any:
+    """What is a date already is handed through; the rest must be text."""
+    return value if isinstance(value, date) else as_text(value)
+
+
+@transform(
+    "datetime",
+    gives="datetime",
+    ja="日時を読み、UTCの日時にします。format は strptime の形(省くと ISO 8601 と日本で普通の形)、timezone は既定 Asia/Tokyo、"
+    "late_hours: true で 25:30 を翌日1:30 と読みます。0や9だけの日付は null。",
+    en="An instant, in UTC. format as in strptime (without it ISO 8601 and the forms usual in Japan are read), "
+    "timezone (Asia/Tokyo) where the text has none, late_hours: true reads 25:30 as 1:30 of the next day. Dates of "
+    "zeros or nines become null.",
+    examples=[
+        ({"format": "%Y/%m/%d %H:%M:%S"}, "2026/11/21 09:30:00", "2026-11-21T00:30:00Z"),
+        ({}, "2026-11-21T09:30:00+0900", "2026-11-21T00:30:00Z"),
+        ({}, "2026/1/5 9:03", "2026-01-05T00:03:00Z"),
+        ({"late_hours": True}, "2026/11/21 25:30", "2026-11-21T16:30:00Z"),
+        ({"format": "%Y%m%d%H%M%S"}, "00000000000000", None),
+    ],
+)
+def datetime_(*, format: _Format | None = None, timezone: _Zone = "Asia/Tokyo", late_hours: bool = False) -> Step:  # noqa: A002
+    parse = _loose if format is None else _strict(format)
+    fast = None if format is None or late_hours else _fixed_width(format)
+    if late_hours:
+        parse = _late(parse)
+    zone = ZoneInfo(timezone)
+    japan = timezone == "Asia/Tokyo"
+    nine = timedelta(hours=9)
+
+    def step(value: Any) -> datetime | None:
+        if value.__class__ is str:
+            if fast is not None:
+                try:
+                    found = fast(value)
+                except ValueError:
+                    found = None
+                if found is not None and japan and _JST_SINCE <= found.year < 9999:
+                    return found.replace(tzinfo=UTC) - nine
+            body = value.strip()
+        else:
+            body = _from_days(value)
+            if isinstance(body, datetime):
+                return (body if body.tzinfo else body.replace(tzinfo=zone)).astimezone(UTC)
+            if isinstance(body, date):
+                body = body.isoformat()
+        if not body or _is_null(body):
+            return None
+        found = parse(body)
+        try:
+            return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+        except OverflowError:
+            raise TransformFault("impossible_date") from None
+
+    return step
+
+
+transform_datetime = datetime_
+
+
+@transform(
+    "date",
+    gives="date",
+    ja="日付を読みます。format は strptime の形(省くと ISO 8601 と日本で普通の形)。0や9だけの日付は null。",
+    en="A date. format as in strptime (without it ISO 8601 and the forms usual in Japan). Dates of zeros or nines "
+    "become null.",
+    examples=[
+        ({}, "2026/11/21", "2026-11-21"),
+        ({"format": "%Y%m%d"}, "20261121", "2026-11-21"),
+        ({}, "2026年1月5日", "2026-01-05"),
+        ({}, "00000000", None),
+        ({}, "9999/99/99", None),
+    ],
+)
+def date_(*, format: _Format | None = None) -> Step:  # noqa: A002
+    parse = _loose if format is None else _strict(format)
+
+    def step(value: Any) -> date | None:
+        body = value.strip() if value.__class__ is str else _from_days(value)
+        if isinstance(body, datetime):
+            return (body.astimezone(_JST) if body.tzinfo else body).date()
+        if isinstance(body, date):
+            return body
+        if not body or _is_null(body):
+            return None
+        found = parse(body)
+        return found.date()
+
+    return step
+
+
+# ---------------------------------------------------------------- the Japanese calendar
+
+_ERAS = (
+    ("令和", "R", "5", date(2019, 5, 1)),
+    ("平成", "H", "4", date(1989, 1, 8)),
+    ("昭和", "S", "3", date(1926, 12, 25)),
+    ("大正", "T", "2", date(1912, 7, 30)),
+    ("明治", "M", "1", date(1868, 1, 25)),
+)
+_BY_SIGN = {sign: era for era in _ERAS for sign in era[:3]} | {"㋿": _ERAS[0], "㍻": _ERAS[1], "㍼": _ERAS[2], "㍽": _ERAS[3], "㍾": _ERAS[4]}
+_WAREKI = re.compile(
+    r"(?P<era>令和|平成|昭和|大正|明治|[RHSTMrhstm]|[㋿㍻㍼㍽㍾])?\s?\.?\s?(?P<y>\d{1,2}|元)\s?[-/.年]\s?(?P<m>\d{1,2})\s?[-/.月]\s?(?P<d>\d{1,2})日?"
+    r"|(?P<era2>[RHSTMrhstm1-5])(?P<y2>\d\d)(?P<m2>\d\d)(?P<d2>\d\d)|(?P<y3>\d\d)(?P<m3>\d\d)(?P<d3>\d\d)"
+)
+
+
+@transform(
+    "wareki",
+    gives="date",
+    ja="和暦の日付を読みます: R07/07/01、令和7年7月1日、5070701、元年。元号のない 070701 は era で元号を決めます。",
+    en="A date of the Japanese calendar: R07/07/01, 令和7年7月1日, 5070701, 元年. For dates without an era (070701) "
+    "`era` names it.",
+    examples=[
+        ({}, "R07/07/01", "2025-07-01"),
+        ({}, "令和7年7月1日", "2025-07-01"),
+        ({}, "5070701", "2025-07-01"),
+        ({}, "令和元年5月1日", "2019-05-01"),
+        ({"era": "R"}, "070701", "2025-07-01"),
+        ({}, "00000000", None),
+    ],
+)
+def wareki(*, era: Annotated[str, Field(pattern="^(令和|平成|昭和|大正|明治|[RHSTM])$")] | None = None) -> Step:
+    def step(value: Any) -> date | None:
+        body = as_text(value).translate(_DIGITS_AND_SIGNS).strip()
+        if not body or _is_null(body):
+            return None
+        match = _WAREKI.fullmatch(body)
+        if match is None:
+            raise TransformFault("not_a_wareki")
+        part = match.groupdict()
+        sign = part["era"] or part["era2"] or era
+        if sign is None:
+            raise TransformFault("not_a_wareki")
+        name, _, _, began = _BY_SIGN[sign.upper()]
+        year = part["y"] or part["y2"] or part["y3"]
+        try:
+            found = date(
+                began.year - 1 + (1 if year == "元" else int(year)),
+                int(part["m"] or part["m2"] or part["m3"]),
+                int(part["d"] or part["d2"] or part["d3"]),
+            )
+        except ValueError:
+            raise TransformFault("impossible_date") from None
+        if found < began:
+            raise TransformFault("before_era", era=name)
+        return found
+
+    return step
+
+
+# ---------------------------------------------------------------- outgoing
+
+
+def _instant(value: Any) -> datetime | date:
+    """A canonical date or instant, as an object or in ISO 8601."""
+    if isinstance(value, date):
+        return value
+    body = as_text(value)
+    try:
+        return date.fromisoformat(body) if len(body) == 10 else datetime.fromisoformat(body)
+    except ValueError:
+        raise TransformFault("not_a_date", format="ISO 8601") from None
+
+
+@transform(
+    "format_date",
+    gives="text",
+    ja="日付を format(strftime)の文字にします。日時は timezone(既定 Asia/Tokyo)の日付になります。",
+    en="A date as text in `format` (strftime); of an instant, the day it has in `timezone` (Asia/Tokyo).",
+    examples=[
+        ({"format": "%Y/%m/%d"}, "2026-11-21", "2026/11/21"),
+        ({"format": "%Y%m%d"}, "2026-11-21T15:30:00Z", "20261122"),
+    ],
+)
+def format_date(*, format: _Format = "%Y/%m/%d", timezone: _Zone = "Asia/Tokyo") -> Step:  # noqa: A002
+    zone = ZoneInfo(timezone)
+
+    def step(value: Any) -> str:
+        found = _instant(value)
+        if isinstance(found, datetime) and found.tzinfo:
+            found = found.astimezone(zone)
+        return found.strftime(format)
+
+    return step
+
+
+@transform(
+    "format_datetime",
+    gives="text",
+    ja="日時を timezone(既定 Asia/Tokyo)の format(strftime)の文字にします。",
+    en="An instant as text in `format` (strftime), as clocks in `timezone` (Asia/Tokyo) show it.",
+    examples=[
+        ({"format": "%Y/%m/%d %H:%M:%S"}, "2026-11-21T00:30:00Z", "2026/11/21 09:30:00"),
+        ({"format": "%Y-%m-%dT%H:%M:%S%z"}, "2026-11-21T00:30:00Z", "2026-11-21T09:30:00+0900"),
+    ],
+)
+def format_datetime(*, format: _Format = "%Y/%m/%d %H:%M:%S", timezone: _Zone = "Asia/Tokyo") -> Step:  # noqa: A002
+    zone = ZoneInfo(timezone)
+
+    def step(value: Any) -> str:
+        found = _instant(value)
+        if not isinstance(found, datetime):
+            raise TransformFault("not_a_date", format="ISO 8601")
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(zone).strftime(format)
+
+    return step
+
+
+@transform(
+    "format_wareki",
+    gives="text",
+    ja="日付を和暦の文字にします。style: short は R07/07/01、long は 令和7年7月1日。",
+    en="A date in the Japanese calendar; style short: R07/07/01, long: 令和7年7月1日.",
+    examples=[({}, "2025-07-01", "R07/07/01"), ({"style": "long"}, "2019-05-01", "令和元年5月1日")],
+)
+def format_wareki(*, style: Annotated[str, Field(pattern="^(short|long)$")] = "short") -> Step:
+    def step(value: Any) -> str:
+        found = _instant(value)
+        day = found.astimezone(_JST).date() if isinstance(found, datetime) and found.tzinfo else found
+        if isinstance(day, datetime):
+            day = day.date()
+        for name, sign, _, began in _ERAS:
+            if day >= began:
+                year = day.year - began.year + 1
+                if style == "short":
+                    return f"{sign}{year:02d}/{day.month:02d}/{day.day:02d}"
+                return f"{name}{'元' if year == 1 else year}年{day.month}月{day.day}日"
+        raise TransformFault("before_era", era="明治")
+
+    return step
