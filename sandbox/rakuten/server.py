@@ -10,8 +10,6 @@ import asyncio
 import base64
 import json
 import threading
-import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.rakuten import inventory_api, item_api, order_api, shipping_api
 from sandbox.rakuten.answers import Asked, gateway_error, unauthorised
+from sandbox.rakuten.rate import Rate
 from sandbox.rakuten.shop import Fault, Shop
 
 __all__ = ["Server", "create_app"]
@@ -32,27 +31,9 @@ __all__ = ["Server", "create_app"]
 Handler = Callable[[Shop, Asked], Awaitable[Response]]
 
 
-class _Rate:
-    """So many requests within any second, counted per API as the vendor does."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, deque[float]] = {}
-
-    def allows(self, name: str, per_second: float, pace: float) -> bool:
-        now = time.monotonic() * pace
-        seen = self._seen.setdefault(name, deque())
-        # nine tenths of a second: a caller that waits a full one by its own clock must never be refused
-        while seen and now - seen[0] >= max(1.0, 1.0 / per_second) * 0.9:
-            seen.popleft()
-        if len(seen) >= max(1, int(per_second)):
-            return False
-        seen.append(now)
-        return True
-
-
 def create_app(shop: Shop) -> ASGIApp:
     """The vendor's paths over `shop`, and `/_sandbox/` for whoever drives the stand-in from outside."""
-    rate = _Rate()
+    rate = Rate()
 
     def route(path: str, handler: Handler, method: str, function: str, bucket: str) -> Route:
         async def answer(request: Request) -> Response:
@@ -223,12 +204,27 @@ class _Faults:
 
 
 class Server:
-    """The stand-in on a free port of this machine, in a thread: `with Server(shop) as server: server.url`."""
+    """The stand-in on a free port of this machine, in a thread: `with Server(shop) as server: server.url`.
 
-    def __init__(self, shop: Shop | None = None, *, port: int = 0, host: str = "127.0.0.1") -> None:
+    `app` serves instead of the shop's own (tests let one server stand before shop after shop).
+    """
+
+    def __init__(
+        self,
+        shop: Shop | None = None,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        app: ASGIApp | None = None,
+    ) -> None:
         self.shop = shop or Shop()
         self._config = uvicorn.Config(
-            create_app(self.shop), host=host, port=port, log_level="critical", lifespan="off", ws="none"
+            app or create_app(self.shop),
+            host=host,
+            port=port,
+            log_level="critical",
+            lifespan="off",
+            ws="none",
         )
         self._server = uvicorn.Server(self._config)
         self._thread: threading.Thread | None = None

@@ -8,11 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors.calls import open_call
 from connectors.contract import Call
 from connectors.rakuten_rms import RakutenConfig, connector
-from sandbox.rakuten import Limits, Server, Shop
+from sandbox.rakuten import Limits, Server, Shop, create_app
 
 Opened = Callable[..., Call[Any]]
 
@@ -22,13 +23,32 @@ def shop() -> Shop:
     return Shop(limits=Limits(pace=5000))
 
 
+class Front:
+    """One server for all tests; behind it stands the shop of the test that runs."""
+
+    app: ASGIApp
+    shop: Shop
+    url = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def front() -> Iterator[Front]:
+    front = Front()
+    with Server(app=front) as running:
+        front.url = running.url
+        yield front
+
+
 @pytest.fixture
-def server(shop: Shop) -> Iterator[Server]:
-    with Server(shop) as running:
-        yield running
+def server(front: Front, shop: Shop) -> Front:
+    front.shop, front.app = shop, create_app(shop)
+    return front
 
 
-def settings(server: Server, **more: Any) -> RakutenConfig:
+def settings(server: Front, **more: Any) -> RakutenConfig:
     """Settings of the stand-in's shop, as fast as a test wants it."""
     usual: dict[str, Any] = {
         "service_secret": server.shop.service_secret,
@@ -42,7 +62,7 @@ def settings(server: Server, **more: Any) -> RakutenConfig:
 
 
 @pytest.fixture
-def opened(server: Server) -> Iterator[Opened]:
+def opened(server: Front) -> Iterator[Opened]:
     """`opened(params={...}, get_order_version=9)`: a call to the shop; waits between tries are not waited."""
     with ExitStack() as stack:
 

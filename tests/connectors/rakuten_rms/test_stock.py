@@ -168,19 +168,6 @@ def test_a_switched_off_inventory_function_says_so(shop: Shop, opened: Opened) -
         list(stock(opened(), batch_of(row("S", 7))))
 
 
-def test_rates_of_the_vendor_are_kept_by_the_declared_budget(shop: Shop, opened: Opened) -> None:
-    # ten times real speed on both sides: one write and five reads in each tenth of a second
-    shop.limits.pace = 10
-    call = opened(requests_per_second=10)
-
-    for quantity in range(3):
-        list(stock(call, batch_of(row("S", quantity))))
-    list(connector.sources["stock"].run(call, None))
-
-    assert shop.stock["shirt-01", "S"]["quantity"] == 2
-    assert shop.refused == 0
-
-
 def test_items_come_with_their_variants_in_a_complete_listing(shop: Shop, opened: Opened) -> None:
     pages = list(connector.sources["items"].run(opened(), None))
 

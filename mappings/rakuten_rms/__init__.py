@@ -1,0 +1,1 @@
+"""Mappings of Rakuten RMS: files, code tables, sample pairs, and the few functions a mapping cannot say."""
