@@ -13,7 +13,19 @@ from canonical_model.content import from_content, to_content
 from canonical_model.customer import Customer
 from canonical_model.entity import Entity
 from canonical_model.location import Channel, Location
-from canonical_model.mach import carts, catalog, orders, payments, people, places, pricing, sending
+from canonical_model.mach import (
+    assets,
+    carts,
+    orders,
+    payments,
+    people,
+    places,
+    pricing,
+    products,
+    promotions,
+    sending,
+    taxonomy,
+)
 from canonical_model.mach.dialect import Dialect, dialect_of, from_dialect, to_dialect
 from canonical_model.mach.leftovers import difference, restore
 from canonical_model.mach.words import SYSTEM, Context, MachError, drop_empty
@@ -37,20 +49,20 @@ class _Bridge:
 
 _IN: dict[str, _Bridge] = {
     "cart": _Bridge(carts.read_cart),
-    "category": _Bridge(catalog.read_category),
-    "coupon_instance": _Bridge(pricing.read_coupon, ("id", "code", "promotion_id")),
+    "category": _Bridge(taxonomy.read_category),
+    "coupon_instance": _Bridge(promotions.read_coupon, ("id", "code", "promotion_id")),
     "customer": _Bridge(people.read_customer),
     "fulfillment": _Bridge(sending.read_fulfillment),
     "inventory": _Bridge(places.read_inventory, ()),
-    "language": _Bridge(catalog.read_language, ("code", "locale")),
-    "media": _Bridge(catalog.read_media),
+    "language": _Bridge(assets.read_language, ("code", "locale")),
+    "media": _Bridge(assets.read_media, ()),
     "order": _Bridge(orders.read_order),
     "order_history": _Bridge(carts.read_history),
     "payment": _Bridge(payments.read_payment),
     "pricing": _Bridge(pricing.read_pricing, ()),
-    "product": _Bridge(catalog.read_product),
-    "product_type": _Bridge(catalog.read_product_type),
-    "promotion": _Bridge(pricing.read_promotion),
+    "product": _Bridge(products.read_product),
+    "product_type": _Bridge(taxonomy.read_product_type),
+    "promotion": _Bridge(promotions.read_promotion),
     "shipping_method": _Bridge(sending.read_shipping_method),
     "store": _Bridge(places.read_store),
 }
@@ -63,21 +75,21 @@ identifier are announced in the standard and not defined yet."""
 _Write = Callable[[Any, Context], dict[str, Any]]
 _OUT: dict[type[Entity], tuple[str, _Write]] = {
     Cart: ("cart", carts.write_cart),
-    Category: ("category", catalog.write_category),
+    Category: ("category", taxonomy.write_category),
     Channel: ("store", places.write_channel),
-    Coupon: ("coupon_instance", pricing.write_coupon),
+    Coupon: ("coupon_instance", promotions.write_coupon),
     Customer: ("customer", people.write_customer),
-    Language: ("language", catalog.write_language),
+    Language: ("language", assets.write_language),
     Location: ("store", places.write_store),
-    MediaAsset: ("media", catalog.write_media),
+    MediaAsset: ("media", assets.write_media),
     Order: ("order", orders.write_order),
     OrderHistory: ("order_history", carts.write_history),
     Payment: ("payment", payments.write_payment),
     Price: ("pricing", pricing.write_pricing),
     PriceList: ("pricing", pricing.write_price_list),
-    Product: ("product", catalog.write_product),
-    ProductType: ("product_type", catalog.write_product_type),
-    Promotion: ("promotion", pricing.write_promotion),
+    Product: ("product", products.write_product),
+    ProductType: ("product_type", taxonomy.write_product_type),
+    Promotion: ("promotion", promotions.write_promotion),
     Shipment: ("fulfillment", sending.write_fulfillment),
     ShippingMethod: ("shipping_method", sending.write_shipping_method),
     StockPosition: ("inventory", places.write_inventory),

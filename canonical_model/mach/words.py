@@ -49,6 +49,7 @@ __all__ = [
     "obj",
     "outside",
     "phone",
+    "plain",
     "references",
     "references_out",
     "text",
@@ -202,6 +203,11 @@ def local(given: Mapping[str, Any], field: str, translations: dict[str, dict[str
     return text(value)
 
 
+def plain(value: Any) -> str | None:
+    """A text; of one text per locale the Japanese or English one."""
+    return local({"text": value}, "text", {})
+
+
 def local_out(value: str | None, field: str, translations: Mapping[str, Mapping[str, str]]) -> Any:
     by_locale = {locale: texts[field] for locale, texts in translations.items() if field in texts}
     if not by_locale or value is None:
@@ -226,11 +232,11 @@ def address(value: Any) -> Address | None:
         return None
     parts = {
         "country": country,
-        "prefecture": text(given.get("region")),
-        "city": text(given.get("city")),
-        "town": text(given.get("district")),
-        "street": text(given.get("line1")),
-        "building": text(given.get("line2")),
+        "prefecture": plain(given.get("region")),
+        "city": plain(given.get("city")),
+        "town": plain(given.get("district")),
+        "street": plain(given.get("line1")),
+        "building": plain(given.get("line2")),
         "company": text(given.get("company")),
     }
     try:
