@@ -7,7 +7,7 @@ event only says "look": what is to be sent the change feed knows, so an event th
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,18 +15,20 @@ from typing import Any
 
 from airflow.sdk import DAG, Asset, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
 from airflow.sdk.bases.timetable import BaseTimetable
-from hub.systems import Flow, System, load_systems
 
-from connectors.contract import Connector
+from connectors.contract import Connector, ConnectorError, Sink, Source
 from connectors.registry import load_connectors
 from dags.decisions import FlowRetryPolicy
 from dags.flow_docs import FlowText, flow_doc
 from dags.forms import pull_form, push_form
 from dags.operators import HousekeepingOperator, PullOperator, PushOperator
+from hub.calendar import BusinessTimes
 from hub.derive import FACTS
 from hub.home import Settings
+from hub.systems import Flow, System, Systems, load_systems
 from hub.words import HubError, Words
-from mappings import load_mapping
+from mappings import MappingError, load_mapping
+from plugins.timetables import BusinessTimetable
 
 __all__ = ["Built", "build", "kinds_of_flow"]
 
@@ -48,7 +50,7 @@ HOUSEKEEPING = "tsunagi__housekeeping"
 class Built:
     """What came of the system files.
 
-    faults   one for each file, or flow, that gave no DAG: why, and what to do
+    faults   what is wrong with a file, or with a flow that gave no DAG, and what to do
     """
 
     dags: dict[str, DAG] = field(default_factory=dict)
@@ -61,12 +63,12 @@ def build(settings: Settings, only: str | None = None) -> Built:
     loaded = load_systems(settings.systems)
     built.faults.extend(fault.words for fault in loaded.faults)
     for system in loaded.systems.values():
-        for name, flow in system.flows.items():
+        for name in system.flows:
             dag_id = f"{system.system}__{name}"
             if only not in (None, dag_id):
                 continue
             try:
-                built.dags[dag_id] = _flow_dag(dag_id, system, name, flow, settings)
+                built.dags[dag_id] = _flow_dag(dag_id, loaded, system, name, settings)
             except Exception as error:  # noqa: BLE001  one broken flow must not hide the others
                 built.faults.append(_fault(system, name, error))
     if only in (None, HOUSEKEEPING):
@@ -90,72 +92,111 @@ def asset(kind: str) -> Asset:
     return Asset(name=kind, uri=f"tsunagi://{kind}", group="tsunagi")
 
 
-def _flow_dag(dag_id: str, system: System, name: str, flow: Flow, settings: Settings) -> DAG:
-    connector = load_connectors().named(system.connector)
-    text = _text(system, name, flow, connector, kinds_of_flow(flow, [settings.home.root / "mappings"]))
-    title, lang = text.title, settings.lang
+def _flow_dag(dag_id: str, systems: Systems, system: System, name: str, settings: Settings) -> DAG:
+    flow, lang = system.flow(name), settings.lang
+    timetable = _timetable(dag_id, systems.schedule(system.system, name), pull=flow.pull is not None)
+    kinds = kinds_of_flow(flow, [settings.home.root / "mappings"])
+    text = _text(system, name, kinds, timetable)
     with DAG(
         dag_id,
-        dag_display_name=title.say(lang),
-        description=title.say("en" if lang == "ja" else "ja"),
+        dag_display_name=text.title.say(lang),
+        description=text.title.say("en" if lang == "ja" else "ja"),
         doc_md=flow_doc(text, lang),
-        schedule=_schedule(text),
+        schedule=_schedule(text, timetable),
         start_date=START,
         catchup=False,
         max_active_runs=1,
-        tags=[system.system, system.connector, "pull" if text.pull else "push", *text.kinds],
+        tags=[system.system, system.connector, "pull" if text.pull else "push", *kinds, *flow.tags],
         params=pull_form(lang) if text.pull else push_form(lang),
-        default_args={**TASK, "owner": system.owner or "tsunagi", "retry_policy": FlowRetryPolicy()},
+        default_args=_task(system, flow),
     ) as dag:
-        common: dict[str, Any] = {"system": system.system, "flow": name, "title": title}
+        common: dict[str, Any] = {"system": system.system, "flow": name, "title": text.title}
         if text.pull:
-            PullOperator(task_id="pull", outlets=[asset(kind) for kind in text.kinds], **common)
+            PullOperator(task_id="pull", outlets=[asset(kind) for kind in kinds], **common)
         else:
             PushOperator(task_id="push", **common)
     return dag
 
 
-def _text(
-    system: System, name: str, flow: Flow, connector: Connector[Any], kinds: tuple[str, ...]
-) -> FlowText:
-    end = connector.sources[flow.pull] if flow.pull else connector.sinks[flow.push or ""]
-    title = flow.title or end.title
-    schedule = flow.schedule or (None if flow.pull else _sweep(f"{system.system}__{name}"))
+def _task(system: System, flow: Flow) -> dict[str, Any]:
+    task: dict[str, Any] = {**TASK, "retry_policy": FlowRetryPolicy()}
+    task["owner"] = flow.owner or system.owner or "tsunagi"
+    if flow.retries is not None:
+        task["retries"] = flow.retries
+    if flow.timeout is not None:
+        task["execution_timeout"] = flow.timeout
+    return task
+
+
+def _text(system: System, name: str, kinds: tuple[str, ...], timetable: Times | None) -> FlowText:
+    flow, connector = system.flow(name), load_connectors().named(system.connector)
+    end = _end(flow, connector)
+    title = flow.title
     return FlowText(
         system=system.system,
         system_title=Words(system.title.ja, system.title.en),
         flow=name,
-        pull=bool(flow.pull),
-        subject=Words(title.ja, title.en),
+        pull=flow.pull is not None,
+        subject=Words(end.title.ja, end.title.en),
+        own_title=None if title is None else Words(title.ja, title.en),
         connector=connector.name,
         connector_title=Words(connector.title.ja, connector.title.en),
         declared=end.doc,
-        mappings=tuple(flow.mapping_names),
+        mappings=flow.mapping_names,
         kinds=kinds,
-        schedule=schedule,
+        schedule=_said(timetable),
         file=system.path.name,
     )
 
 
-def _sweep(dag_id: str) -> str:
-    """Twice an hour, each flow at minutes of its own so that not all start at once."""
-    minute = zlib.crc32(dag_id.encode()) % 30
-    return f"{minute},{minute + 30} * * * *"
+def _end(flow: Flow, connector: Connector[Any]) -> Source | Sink:
+    ends: Mapping[str, Source | Sink] = connector.sources if flow.pull else connector.sinks
+    name = flow.pull or flow.push or ""
+    if name not in ends:
+        known = ", ".join(sorted(ends)) or "-"
+        raise HubError(
+            f"コネクタ {connector.name} に「{name}」はありません。使えるもの: {known}",
+            f"connector {connector.name} has no {name!r}; known: {known}",
+        )
+    return ends[name]
 
 
-def _schedule(text: FlowText) -> BaseTimetable | None:
-    timetable = None if text.schedule is None else CronTriggerTimetable(text.schedule, timezone=ZONE)
+Times = CronTriggerTimetable | BusinessTimetable
+
+
+def _timetable(dag_id: str, schedule: str | BusinessTimes | None, *, pull: bool) -> Times | None:
+    """A push without a schedule is swept twice an hour, at minutes of its own so that not all start at once."""
+    if isinstance(schedule, BusinessTimes):
+        return BusinessTimetable(schedule)
+    if schedule is None and not pull:
+        minute = zlib.crc32(dag_id.encode()) % 30
+        schedule = f"{minute},{minute + 30} * * * *"
+    return None if schedule is None else CronTriggerTimetable(schedule, timezone=ZONE)
+
+
+def _said(timetable: Times | None) -> str | None:
+    if timetable is None:
+        return None
+    return timetable.summary if isinstance(timetable, BusinessTimetable) else timetable.expression
+
+
+def _schedule(text: FlowText, timetable: Times | None) -> BaseTimetable | BusinessTimetable | None:
     if text.pull or timetable is None:
         return timetable
-    return AssetOrTimeSchedule(timetable=timetable, assets=AssetAny(*(asset(kind) for kind in text.kinds)))
+    assets = AssetAny(*(asset(kind) for kind in text.kinds))
+    return AssetOrTimeSchedule(timetable=timetable, assets=assets)  # type: ignore[arg-type]
 
 
 def _fault(system: System, flow: str, error: Exception) -> Words:
-    ja, en = (error.ja, error.en) if isinstance(error, HubError) else (str(error), str(error))
-    return Words(
-        f"{system.path}: 連携 {flow} を読み込めません: {ja}",
-        f"{system.path}: flow {flow} cannot be used: {en}",
-    )
+    if isinstance(error, HubError):
+        ja, en = error.ja, error.en
+    elif isinstance(error, MappingError):
+        ja = "\n".join(f"{problem.file}:{problem.line} {problem.reason_ja}" for problem in error.problems)
+        en = "\n".join(f"{problem.file}:{problem.line} {problem.reason_en}" for problem in error.problems)
+    else:
+        ja = en = str(error) if isinstance(error, ConnectorError) else f"{type(error).__name__}: {error}"
+    fault = system.fault(("flows", flow), ja, en)
+    return fault.words
 
 
 _HOUSEKEEPING = Words("つなぎ:保存期間の過ぎたデータの削除", "Tsunagi: delete what was kept long enough")

@@ -15,6 +15,7 @@ class FlowText:
     """What is said of a flow.
 
     subject   what moves: the source's or sink's own title
+    own_title  the title the system file gives the flow, if any
     declared  what the connector says of it, in its author's words (English)
     kinds     entity kinds a pull changes, or a push looks at
     """
@@ -24,6 +25,7 @@ class FlowText:
     flow: str
     pull: bool
     subject: Words
+    own_title: Words | None
     connector: str
     connector_title: Words
     declared: str
@@ -36,10 +38,8 @@ class FlowText:
     def title(self) -> Words:
         """ "楽天市場 本店: 受注の取込" """
         verb = Words("取込", "in") if self.pull else Words("送信", "out")
-        return Words(
-            f"{self.system_title.ja}:{self.subject.ja}の{verb.ja}",
-            f"{self.system_title.en}: {self.subject.en} {verb.en}",
-        )
+        what = self.own_title or Words(f"{self.subject.ja}の{verb.ja}", f"{self.subject.en} {verb.en}")
+        return Words(f"{self.system_title.ja}:{what.ja}", f"{self.system_title.en}: {what.en}")
 
 
 _WHAT = {

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -80,6 +80,19 @@ class Calendar:
     holidays: bool = True
     closed: tuple[_Days, ...] = ()
     open: tuple[_Days, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole calendar as JSON-able values, for a process that has no calendar files."""
+        return {**asdict(self), "weekly": sorted(self.weekly)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Calendar:
+        """The inverse of `as_dict`, also after a way through JSON."""
+        days = {
+            name: tuple(_Days(tuple(each["first"]), tuple(each["last"])) for each in data[name])
+            for name in ("closed", "open")
+        }
+        return cls(data["name"], frozenset(data["weekly"]), data["holidays"], **days)
 
     def is_business_day(self, day: date) -> bool:
         """Whether work is done on that day."""

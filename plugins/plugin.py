@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from airflow.plugins_manager import AirflowPlugin
 
 from hub.words import Words
+from plugins.timetables import BusinessTimetable
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -40,6 +41,7 @@ class TsunagiPlugin(AirflowPlugin):
     """Console in the left rail, quarantine as a tab of each flow's DAG, business-day timetables."""
 
     name = "tsunagi"
+    timetables = [BusinessTimetable]  # noqa: RUF012
     fastapi_apps = [{"app": _Console(), "url_prefix": PREFIX, "name": "Tsunagi console"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012  (hrefs without a leading slash, or a base path would be lost)
         {
