@@ -202,7 +202,8 @@ _FOLDS = {
     **dict.fromkeys(("\u200b", "\u200c", "\u200d", "\ufeff", "\ufe0e", "\ufe0f"), ""),
     **{chr(c): "" for c in range(0xE0100, 0xE01F0)},  # variation selectors: the plain kanji stays
 }
-_HYPHENS = ("\u2010", "\u2011", "\u2012", "\u2013")
+_HYPHENS = ("\u2011", "\u2012", "\u2013")
+_CODE_HYPHENS = frozenset((*_HYPHENS, "\u2010", "\u2212", "\uff0d"))
 _TO_STRICT = {"\uff5e": "\u301c", "\u2225": "\u2016", "\uff0d": "\u2212", "\uffe0": "\u00a2", "\uffe1": "\u00a3",
               "\uffe2": "\u00ac", "\u2014": "\u2015"}  # fmt: skip
 _KANA_MARK = re.compile("[\u3040-\u30ff][\u3099\u309a]")
@@ -245,9 +246,10 @@ class Charset:
     def clean(self, text: str, *, ascii_hyphen: bool = False) -> tuple[str, tuple[Finding, ...]]:
         """`text` in characters the partner can take, and every one that had to be changed.
 
-        `ascii_hyphen`: the field holds codes or telephone numbers, typographic hyphens become "-" and not "－".
+        `ascii_hyphen`: the field holds codes or telephone numbers, every hyphen becomes "-".
         """
-        if not self.replacements.always:
+        hyphens = ascii_hyphen and not _CODE_HYPHENS.isdisjoint(text)
+        if not self.replacements.always and not hyphens:
             try:
                 self._strict(text)
             except UnicodeEncodeError:
@@ -284,16 +286,18 @@ class Charset:
         replaced = self.replacements.always.get(character)
         if replaced is not None:
             return (replaced, "table") if self._fits(replaced) else (self.substitute, "substitute")
+        if ascii_hyphen and character in _CODE_HYPHENS:
+            return "-", "fold"
         if self._fits(character):
             return character, None
-        for kind, candidate in self._candidates(character, ascii_hyphen):
+        for kind, candidate in self._candidates(character):
             if self._fits(candidate):
                 return candidate, kind
         return self.substitute, "substitute"
 
-    def _candidates(self, character: str, ascii_hyphen: bool) -> Iterable[tuple[str, str]]:
+    def _candidates(self, character: str) -> Iterable[tuple[str, str]]:
         if character in _HYPHENS:
-            yield "fold", "-" if ascii_hyphen else "\uff0d" if self.encoding == "cp932" else "\u2212"
+            yield "fold", "\uff0d" if self.encoding == "cp932" else "\u2212"
             yield "fold", "-"
         folds = _TO_STRICT if self.encoding in ("shift_jis", "euc_jp") and character in _TO_STRICT else _FOLDS
         if character in folds:
@@ -351,15 +355,15 @@ def first_bad_byte(raw: bytes, encoding: str) -> tuple[int, int] | None:
     """
     codec = codec_name(encoding)
     try:
-        text = raw.decode(codec)
+        text, undecodable = raw.decode(codec), None
     except UnicodeDecodeError as error:
-        return error.start, raw[error.start]
+        text, undecodable = raw[: error.start].decode(codec), (error.start, raw[error.start])
     if codec == "cp932":
         found = re.search(f"[{CORRUPT}]", text)
         if found is not None:
             offset = len(text[: found.start()].encode("cp932"))
             return offset, raw[offset]
-    return None
+    return undecodable
 
 
 def detect_encoding(head: bytes, expected: Collection[str] = ()) -> str:

@@ -301,8 +301,7 @@ class _Reader:
 
     def _not_decodable(self, row: list[str], name: str, start: int, end: int) -> Fault:
         raw = self._lines.raw(start, end)
-        last = self._lines.last == end and self._lines.cut
-        if last and len(row) < self._header.width:
+        if self._is_cut_off(end) and len(row) < self._header.width:
             return self._cut(row, start, raw)
         bad = first_bad_byte(raw, self._codec)
         if bad is None:
@@ -320,15 +319,11 @@ class _Reader:
         width = self._header.width
         if len(row) in (width, self._header.bare) or (len(row) == width + 1 and not row[-1]):
             return None
-        if (
-            len(row) < width
-            and self._layout.short_rows == "pad"
-            and not (self._lines.cut and end == self._lines.last)
-        ):
-            return None
         raw = self._lines.raw(start, end)
-        if len(row) < width and self._is_last(end) and self._lines.cut:
+        if len(row) < width and self._is_cut_off(end):
             return self._cut(row, start, raw)
+        if len(row) < width and self._layout.short_rows == "pad":
+            return None
         many = len(row) > width
         return fault(
             "column_count", start, raw, hint=self._hint(row), found=len(row), expected=width,
@@ -343,11 +338,9 @@ class _Reader:
             detail_ja=f"{width}列中{len(row)}列まで", detail_en=f"{len(row)} of {width} columns",
         )  # fmt: skip
 
-    def _is_last(self, end: int) -> bool:
-        """Whether the file ends with this line; reads on if the end was not seen yet."""
-        if self._lines.last is None and self._lines.cut:
-            return next(self._lines.since(end + 1), None) is None
-        return self._lines.last == end
+    def _is_cut_off(self, end: int) -> bool:
+        """Whether this is the file's last line and it has no line end."""
+        return self._lines.cut and self._lines.last == end
 
     # ------------------------------------------------------------ broken quotes
 
@@ -367,8 +360,11 @@ class _Reader:
         """Only the first line is given up; parsing goes on behind it."""
         raw = self._lines.raw(start, start)
         text = raw.decode(self._codec, "surrogateescape").rstrip("\r\n")
-        row = next(csv.reader([text], delimiter=self._layout.delimiter, quoting=self._quoting), [])
-        if self._lines.cut and self._lines.last == start == end:
+        try:
+            row = next(csv.reader([text], delimiter=self._layout.delimiter, quoting=self._quoting), [])
+        except csv.Error:
+            row = []
+        if start == end and self._is_cut_off(end):
             return self._cut(row, start, raw)
         return fault("quote", start, raw, hint=self._hint(row), detail=detail)
 

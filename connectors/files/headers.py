@@ -98,7 +98,7 @@ def _mismatch(missing: list[str], unknown: list[str], repeated: list[str]) -> He
         japanese.append(f"ない列: {'、'.join(missing)}")
         english.append(f"missing column(s) {', '.join(missing)}")
     if unknown:
-        close = {u: difflib.get_close_matches(u, missing, 1, 0.5) for u in unknown}
+        close = {u: difflib.get_close_matches(u, missing, 1, 0.4) for u in unknown}
         japanese.append(
             "知らない列: "
             + "、".join(f"{u}（{c[0]}のことですか）" if c else u or "（空）" for u, c in close.items())

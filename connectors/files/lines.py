@@ -42,7 +42,7 @@ class Lines:
 
     at        first line still needed; move it on, older chunks are dropped
     tainted   last line of a chunk in which something was found that needs a closer look
-    last      number of the last line once the end was reached, else None
+    last      number of the last line once its chunk was read, else None
     cut       the last line has no line end
     """
 
@@ -57,6 +57,7 @@ class Lines:
         self.tainted = 0
         self.last: int | None = None
         self.cut = False
+        self._ended = False
 
     def since(self, line: int) -> Iterator[str]:
         """The lines from `line` on. Only the newest iterator may be used."""
@@ -88,7 +89,6 @@ class Lines:
     def _load(self) -> _Chunk | None:
         raw = next(self._blocks, None)
         if raw is None:
-            self.last = self._next_line - 1
             return None
         while self._kept and self._kept[0].first + self._kept[0].count <= self.at:
             self._kept.popleft()
@@ -96,6 +96,8 @@ class Lines:
         text, sound = self._decoded(raw)
         chunk = _Chunk(self._next_line, count, raw, text)
         self._next_line += count
+        if self._ended:
+            self.last = self._next_line - 1
         if not sound:
             self.tainted = self._next_line - 1
         self._kept.append(chunk)
@@ -119,6 +121,7 @@ class Lines:
             block, ahead = ahead, self._stream.read(self._chunk_size)
             if not ahead:
                 block = _without_end_mark(tail + block)
+                self._ended = True
                 self.cut = bool(block) and not block.endswith(b"\n")
                 if block:
                     yield block
