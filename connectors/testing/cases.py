@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from connectors.contract import Batch, Change, Verdict
-from connectors.testing.yaml_text import load_yaml
+from connectors.testing.yaml_text import BadFile, load_yaml
 
 __all__ = ["NOW", "SinkCase", "SourceCase", "WebhookCall", "WebhookCase", "load_case"]
 
@@ -104,10 +104,10 @@ class WebhookCase(_Case):
 
 
 def load_case(model: type[CaseT], path: Path) -> CaseT | None:
-    """The case of a file; None when there is no file. Raises ValueError naming file and field."""
+    """The case of a file; None when there is no file. Raises `BadFile` naming file and field."""
     if not path.exists():
         return None
     try:
         return model.model_validate(load_yaml(path) or {})
     except ValidationError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise BadFile(f"{path}: {error}") from error

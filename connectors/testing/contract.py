@@ -10,12 +10,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from connectors.contract import Connector
-from connectors.testing.findings import Check, broken
+from connectors.testing.findings import Check, ContractBroken, broken
+from connectors.testing.playback import UnmatchedRequest
 from connectors.testing.settings_checks import settings_checks
 from connectors.testing.sink_checks import sink_checks
 from connectors.testing.source_checks import source_checks
 from connectors.testing.stage import Stage
 from connectors.testing.webhook_checks import webhook_checks
+from connectors.testing.yaml_text import BadFile
 
 __all__ = ["contract_checks", "contract_tests"]
 
@@ -63,7 +65,10 @@ def contract_tests(
     def test_contract(check: Check) -> None:
         if check.id in reasons:
             pytest.skip(reasons[check.id])
-        check.run()
+        try:
+            check.run()
+        except (ContractBroken, UnmatchedRequest, BadFile) as finding:
+            pytest.fail(str(finding), pytrace=False)  # the text says it all
 
     return test_contract
 

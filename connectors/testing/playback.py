@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from connectors.testing.yaml_text import load_yaml
+from connectors.testing.yaml_text import BadFile, load_yaml
 
 __all__ = ["Answered", "Asked", "Playback", "Recorded", "UnmatchedRequest", "load_recording"]
 
@@ -84,11 +84,11 @@ class Recorded(_Part):
 
 
 def load_recording(path: Path) -> list[Recorded]:
-    """The exchanges of a file. Raises ValueError naming file and field."""
+    """The exchanges of a file. Raises `BadFile` naming file and field."""
     try:
         return TypeAdapter(list[Recorded]).validate_python(load_yaml(path) or [])
     except ValidationError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise BadFile(f"{path}: {error}") from error
 
 
 class Playback(httpx.BaseTransport):
@@ -118,9 +118,12 @@ class Playback(httpx.BaseTransport):
 
     def _explain(self, request: httpx.Request) -> str:
         lines = [f"{self._name} holds no answer for", f"  {sent_as_text(request)}"]
-        nearest = min(
-            self._recorded, key=lambda recorded: len([*differences(recorded.request, request)]), default=None
-        )
+
+        def distance(recorded: Recorded) -> tuple[int, int]:
+            shared = recorded.request.query.keys() & request.url.params.keys()
+            return len([*differences(recorded.request, request)]), -len(shared)
+
+        nearest = min(self._recorded, key=distance, default=None)
         if nearest is None:
             return "\n".join([*lines, "it is empty"])
         lines.append(

@@ -12,7 +12,11 @@ from typing import Any
 
 import yaml
 
-__all__ = ["dump_yaml", "load_yaml"]
+__all__ = ["BadFile", "dump_yaml", "load_yaml"]
+
+
+class BadFile(ValueError):  # noqa: N818  (what is bad is the file)
+    """A recording or case that cannot be read; the text names file and place."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -42,11 +46,11 @@ _Dumper.add_representer(str, _text)
 
 
 def load_yaml(path: Path) -> Any:
-    """The content of a YAML or JSON file. Raises ValueError naming file, line and column."""
+    """The content of a YAML or JSON file. Raises `BadFile` naming file, line and column."""
     try:
         return yaml.load(path.read_text("utf-8"), Loader=_Loader)  # noqa: S506  (a SafeLoader with fewer types)
     except yaml.YAMLError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise BadFile(f"{path}: {error}") from error
 
 
 def dump_yaml(value: Any, path: Path) -> None:
