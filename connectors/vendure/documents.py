@@ -41,9 +41,9 @@ def operations() -> dict[str, str]:
 def document(name: str, custom_fields: CustomFields) -> str:
     """The text of an operation with the fragments it needs and the custom fields the settings name."""
     definitions = _definitions()
-    wanted = [name]
-    for current in wanted:
-        wanted += [spread for spread in _SPREAD.findall(definitions[current][1]) if spread not in wanted]
+    wanted = {name: None}
+    while missing := {s for each in wanted for s in _SPREAD.findall(definitions[each][1])} - wanted.keys():
+        wanted |= dict.fromkeys(sorted(missing))
     text = "\n".join(definitions[each][1].rstrip() for each in wanted)
 
     def select(match: re.Match[str]) -> str:

@@ -16,6 +16,12 @@ from connectors.vendure.outcomes import Row, each, read_record
 __all__ = ["CancellationRow", "FulfilmentRow", "already_shipped", "cancel", "find_order", "ship"]
 
 
+_UNPAID = (
+    "order {code} is only authorised: the fulfilment is there, but the shop keeps the order in PaymentAuthorized until "
+    "the payment is captured (settle_on_shipping does it before)"
+)
+
+
 class LineRow(Row):
     """Units of one order line: by its id, or by SKU where the warehouse does not know the id."""
 
@@ -85,7 +91,13 @@ def ship(call: Call[VendureConfig], batch: Batch) -> Iterator[Outcome]:
         if fulfilment is None:
             fulfilment = _add(api, order, row)
         fulfilment = _move(api, fulfilment, delivered=row.delivered)
-        return Outcome.done(change.key, external_id=fulfilment["id"], external_version=fulfilment["state"])
+        unpaid = order["state"] == "PaymentAuthorized" and not api.config.settle_on_shipping
+        return Outcome.done(
+            change.key,
+            external_id=fulfilment["id"],
+            external_version=fulfilment["state"],
+            notes=(_UNPAID.format(code=order["code"]),) if unpaid else (),
+        )
 
     yield from each(batch, put)
 

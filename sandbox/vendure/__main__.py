@@ -20,11 +20,15 @@ def main() -> int:
     parser.add_argument(
         "--events-url", help="POST signed events there; the secret is read from SHOP_EVENTS_SECRET"
     )
+    parser.add_argument(
+        "--cache", type=Path, help="where the installation is kept; the user's cache folder if not said"
+    )
     options = parser.parse_args()
     try:
         shop = start(
             options.dir.resolve(),
             port=options.port,
+            cache=options.cache,
             events_url=options.events_url,
             events_secret=os.environ.get("SHOP_EVENTS_SECRET"),
         )

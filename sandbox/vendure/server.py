@@ -46,10 +46,7 @@ class Prepared:
 
 
 def cache_folder() -> Path:
-    """`TSUNAGI_VENDURE_CACHE`, else `tsunagi/vendure` in the user's cache folder."""
-    named = os.environ.get("TSUNAGI_VENDURE_CACHE")
-    if named:
-        return Path(named)
+    """Where installations are kept when no other folder is named: `tsunagi/vendure` in the user's cache folder."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tsunagi" / "vendure"
 
 
