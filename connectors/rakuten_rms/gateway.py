@@ -152,6 +152,11 @@ def order_call(call: Call[RakutenConfig], name: str, body: Any, *, intent: Inten
     parsed = answer.json()
     if not isinstance(parsed, dict):
         raise Retry(f"RMS {name}: HTTP {answer.status_code} with JSON that is no object: {answer.excerpt}")
+    if not answer.is_success and not errors_in(parsed.get("MessageModelList")):
+        # without a message nobody may take the answer for an empty one
+        raise Refused(
+            f"RMS {name}: HTTP {answer.status_code}: {answer.excerpt}", code=str(answer.status_code)
+        )
     return parsed
 
 

@@ -10,7 +10,7 @@ from connectors.rakuten_rms.config import RakutenConfig
 from connectors.rakuten_rms.gateway import READ_COST, get, post
 from connectors.transport.http import Intent
 
-__all__ = ["BULK_GET_LIMIT", "items", "read_stock", "skus", "stock_rows"]
+__all__ = ["BULK_GET_LIMIT", "items", "read_stock", "skus", "stock_levels"]
 
 BULK_GET_LIMIT = 1000
 _HITS = 100
@@ -39,7 +39,7 @@ def skus(call: Call[RakutenConfig], _: None = None) -> Iterator[Page]:
         yield Page(cursor=None, records=records, name="items/search", complete=last)
 
 
-def stock_rows(call: Call[RakutenConfig], _: None = None) -> Iterator[Page]:
+def stock_levels(call: Call[RakutenConfig], _: None = None) -> Iterator[Page]:
     """One record per SKU whose stock was ever set: `{manageNumber, variantId, quantity, created, updated}`."""
     for found, last in _walk(call):
         asked = [

@@ -27,10 +27,15 @@ _REACH = timedelta(days=729)
 
 
 class OrderCursor(Cursor):
-    """`until`: all windows up to here were read. `rechecked`: when cancelled orders were last looked for."""
+    """`until`: all windows up to here were read. `rechecked`: when cancelled orders were last looked for.
+
+    `taken` orders of what comes next were stored already. It tells pages apart and no more: what comes next is
+    searched again from its start, because numbers move between the pages of a search.
+    """
 
     until: AwareDatetime
     rechecked: AwareDatetime | None = None
+    taken: int = 0
 
 
 def orders(call: Call[RakutenConfig], cursor: OrderCursor | None) -> Iterator[Page]:
@@ -59,8 +64,9 @@ def _again(call: Call[RakutenConfig]) -> Iterator[Page]:
 def _since(call: Call[RakutenConfig], cursor: OrderCursor | None) -> Iterator[Page]:
     config = call.config
     now = call.now().replace(microsecond=0)
-    rechecked = cursor.rechecked if cursor else None
-    start = cursor.until - config.overlap if cursor else now - timedelta(days=config.first_days)
+    before = cursor or OrderCursor(until=now - timedelta(days=config.first_days) + config.overlap)
+    rechecked = before.rechecked
+    start = before.until - config.overlap
     note = None
     if start < now - _REACH:
         note = (
@@ -68,7 +74,6 @@ def _since(call: Call[RakutenConfig], cursor: OrderCursor | None) -> Iterator[Pa
             f" / RMS does not return orders older than 730 days: some since {start:%Y-%m-%d} are lost to us."
         )
         start = now - _REACH
-    before = cursor
     seen: set[str] = set()
     for window in windows(start, now, timedelta(days=config.window_days)):
         behind = OrderCursor(until=window.end, rechecked=rechecked)
@@ -152,16 +157,17 @@ def _pages(
     note: str | None = None,
 ) -> Iterator[Page]:
     """Pages of the numbers: all but the last carry the cursor `before` the window, the last the one `behind` it."""
-    chunks = [numbers[n : n + GET_ORDER_LIMIT] for n in range(0, len(numbers), GET_ORDER_LIMIT)]
-    for n, chunk in enumerate(chunks):
-        last = n == len(chunks) - 1
+    for n in range(0, len(numbers), GET_ORDER_LIMIT):
+        chunk = numbers[n : n + GET_ORDER_LIMIT]
+        taken = n + len(chunk)
+        within = before and before.model_copy(update={"taken": taken})
         yield Page(
-            cursor=behind if last and behind is not None else before,
+            cursor=behind if taken == len(numbers) and behind is not None else within,
             records=fetch_orders(call, chunk),
             name=f"getOrder {chunk[0]} +{len(chunk) - 1}",
             note=note if n == 0 else None,
         )
-    if not chunks and (behind is not None or note is not None):
+    if not numbers and (behind is not None or note is not None):
         yield Page(cursor=behind, note=note)
 
 

@@ -8,7 +8,7 @@ from connectors.contract import Budget, Call, Connector, Deletes, Refused, Title
 from connectors.rakuten_rms.config import RakutenConfig
 from connectors.rakuten_rms.confirmations import confirmations
 from connectors.rakuten_rms.gateway import FunctionNotEnabled, get, http_settings, order_call, raise_errors
-from connectors.rakuten_rms.items import items, skus, stock_rows
+from connectors.rakuten_rms.items import items, skus, stock_levels
 from connectors.rakuten_rms.orders import OrderCursor, orders
 from connectors.rakuten_rms.shipments import already_reported, shipments
 from connectors.rakuten_rms.stock import stock
@@ -39,12 +39,12 @@ connector.source(
 )(items)
 connector.source("skus", key="variantId", title=Title("SKU", "SKUs"), deletes=Deletes.ABSENCE)(skus)
 connector.source(
-    "stock",
+    "stock_levels",
     key="variantId",
     title=Title("在庫（照合用）", "Stock, for comparison"),
     deletes=Deletes.ABSENCE,
     order="updated",
-)(stock_rows)
+)(stock_levels)
 
 connector.sink(
     "stock", key="variantId", title=Title("在庫更新", "Stock"), batch_size=400, write=Write.ABSOLUTE

@@ -11,7 +11,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from connectors.contract import Batch, Call, Change, Outcome
+import httpx
+
+from connectors.contract import Batch, Call, Change, Outcome, Retry
 from connectors.rakuten_rms.config import RakutenConfig
 from connectors.rakuten_rms.gateway import post
 from connectors.rakuten_rms.items import read_stock
@@ -107,8 +109,10 @@ def _send(call: Call[RakutenConfig], rows: dict[_Key, dict[str, Any]]) -> dict[_
     while left:
         body = {"inventories": list(left.values())}
         answer = post(call, f"/es/{version}/inventories/bulk-upsert", body, intent=Intent.REPEATABLE)
-        if answer.is_success:
+        if answer.status_code == httpx.codes.NO_CONTENT:
             break
+        if answer.is_success:
+            raise Retry(f"RMS bulk-upsert: HTTP {answer.status_code} where 204 was to come: {answer.excerpt}")
         keys = list(left)
         bad = dict(_bad_rows(answer.json().get("errors") or (), len(keys)))
         for n, said in bad.items():

@@ -193,6 +193,6 @@ def test_skus_come_one_by_one_with_their_item(shop: Shop, opened: Opened) -> Non
 def test_stock_rows_can_be_read_back_for_comparison(shop: Shop, opened: Opened) -> None:
     list(stock(opened(), batch_of(row("S", 3), row("M", 9), row("S", 1, "no-such-item"))))
 
-    records = [r for page in connector.sources["stock"].run(opened(), None) for r in page.records]
+    records = [r for page in connector.sources["stock_levels"].run(opened(), None) for r in page.records]
 
     assert {(r["variantId"], r["quantity"]) for r in records} == {("S", 3), ("M", 9)}
