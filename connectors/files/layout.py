@@ -5,6 +5,7 @@ Lengths and positions are bytes in the file's own encoding, positions 1-based, a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -256,6 +257,8 @@ _ADAPTER: TypeAdapter[Layout] = TypeAdapter(Annotated[Layout, Field(discriminato
 def layout_schema() -> dict[str, Any]:
     """JSON Schema of layout files, for editors."""
     schema = _ADAPTER.json_schema()
+    columns = schema["$defs"]["CsvLayout"]["properties"]["columns"]
+    columns["items"] = {"anyOf": [{"type": "string", "description": "the column's name"}, columns["items"]]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Tsunagi file layout",
@@ -295,3 +298,12 @@ def load_layout(name: str, folders: Sequence[Path]) -> Layout:
             return _parse(path, path.stat().st_mtime_ns)
     known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
     raise LayoutError(f"no layout {name!r}; known: {', '.join(known)}")
+
+
+def _write_schema() -> None:
+    path = Path(__file__).parent / "schema" / "layout.schema.json"
+    path.write_text(json.dumps(layout_schema(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _write_schema()
