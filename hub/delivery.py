@@ -19,7 +19,7 @@ from connectors.contract import (
     Sink,
     Verdict,
 )
-from hub.quarantine import Refusal, put_refusals
+from hub.quarantine import Refusal, put_refusals, resolve_outgoing
 from hub.reports import PushReport
 from hub.store.tables import delivery, delivery_attempt, delivery_change
 
@@ -189,6 +189,9 @@ def _record(
         }
         connection.execute(_ACCEPT, {**names, **columns})
         connection.execute(_REFER, {**names, **columns})
+        resolve_outgoing(
+            connection, system=system, flow=flow, mapping=mapping, stage="send", subjects=columns["keys"]
+        )
     if final:
         connection.execute(
             _SETTLE,

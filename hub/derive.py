@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from canonical_model.derive import OrderFacts, derive_order
-from canonical_model.serialise import dump_json
 from sqlalchemy import Connection, text
 
+from canonical_model.content import dump_json
+from canonical_model.derive import OrderFacts, derive_order
 from canonical_model.entity import entity_model
 
 if TYPE_CHECKING:

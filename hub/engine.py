@@ -11,24 +11,24 @@ from pathlib import Path
 from typing import Any, Self
 
 import structlog
-from connectors.registry import load_connectors
 from sqlalchemy import Engine, text
 
+from connectors.calls import open_call
 from connectors.contract import Call, Connector, Misconfigured, Refused, Retry, Sink, Source
-from hub import intake as intakes
-from hub import quarantine, status
-from hub.call import open_call
+from connectors.registry import Connectors, load_connectors
+from connectors.settings import settings_from_connection
+from hub import intake as intakes, quarantine, status
 from hub.delivery import open_deliveries, send
 from hub.feed import horizon
 from hub.home import Settings
 from hub.outgoing import OutgoingFlow, queue_entities, queue_round
 from hub.postgres import database_url
 from hub.reports import FlowStatus, PullReport, PushReport, QuarantineRow, ReplayReport
+from hub.secrets import connection
 from hub.store.database import SchemaBehind, migrate, open_engine, schema_is_current, try_lock
 from hub.systems import Flow, System, Systems, load_systems
 from hub.takein import TakenIn, take_in
-from mappings import Mapping as RecordMapping
-from mappings import load_mapping
+from mappings import Mapping as RecordMapping, load_mapping
 
 __all__ = ["Hub"]
 
@@ -36,7 +36,7 @@ log = structlog.get_logger("tsunagi.hub")
 
 
 @dataclass(frozen=True, slots=True)
-class _Bound:
+class BoundFlow:
     """A flow with everything it is made of looked up."""
 
     system: System
@@ -71,7 +71,7 @@ class Hub:
         self,
         engine: Engine,
         systems: Systems,
-        connectors: Mapping[str, Connector[Any]],
+        connectors: Connectors,
         *,
         mapping_roots: Sequence[Path] = (),
     ) -> None:
@@ -92,11 +92,10 @@ class Hub:
             if settings.database_url is not None:
                 raise SchemaBehind
             migrate(engine)
-        loaded = load_connectors()
         return cls(
             engine,
             load_systems(settings.systems),
-            loaded.connectors,
+            load_connectors(),
             mapping_roots=[settings.home.root / "mappings"],
         )
 
@@ -116,7 +115,7 @@ class Hub:
 
         Raises Retry, Refused or Misconfigured as the source did; pages stored before that are taken in.
         """
-        bound = self._bind(system, flow)
+        bound = self.bind(system, flow)
         report = PullReport(system=system, flow=flow)
         with self._run(bound, "pull", report), self._call(bound, params) as call:
             for intake_id in self._leftovers(bound):
@@ -141,11 +140,11 @@ class Hub:
                     self._take_in(bound, intake_id, call.config, report)
         return report
 
-    def _leftovers(self, bound: _Bound) -> list[int]:
+    def _leftovers(self, bound: BoundFlow) -> list[int]:
         with self.engine.connect() as connection:
             return intakes.unprocessed(connection, bound.system.system, bound.name)
 
-    def _cursor(self, bound: _Bound) -> Any:
+    def _cursor(self, bound: BoundFlow) -> Any:
         model = bound.source.cursor
         if model is None:
             return None
@@ -155,7 +154,7 @@ class Hub:
 
     def _take_in(
         self,
-        bound: _Bound,
+        bound: BoundFlow,
         intake_id: int,
         config: Any,
         report: PullReport,
@@ -181,7 +180,7 @@ class Hub:
         `params`: {"keys": [...]} looks at these entities wherever the feed stands; {"all": true} at every entity.
         What the ledger already holds is never sent again. Raises Retry, Refused or Misconfigured.
         """
-        bound = self._bind(system, flow)
+        bound = self.bind(system, flow)
         report = PushReport(system=system, flow=flow)
         with self._run(bound, "push", report), self._call(bound, params) as call:
             report.resumed = self._send_all(bound, call, report)
@@ -195,11 +194,11 @@ class Hub:
                 self._send_all(bound, call, report)
         return report
 
-    def _queue(self, bound: _Bound, below: int, report: PushReport) -> bool:
+    def _queue(self, bound: BoundFlow, below: int, report: PushReport) -> bool:
         with self.engine.begin() as connection:
             return queue_round(connection, bound.outgoing, below=below, report=report)
 
-    def _queue_again(self, bound: _Bound, wanted: Mapping[str, Any], report: PushReport) -> None:
+    def _queue_again(self, bound: BoundFlow, wanted: Mapping[str, Any], report: PushReport) -> None:
         query = "SELECT id FROM entity WHERE kind = :kind AND deleted_at IS NULL"
         names: dict[str, Any] = {"kind": bound.mappings[0].entity}
         if wanted.get("keys"):
@@ -210,7 +209,7 @@ class Hub:
             report.read += len(ids)
             queue_entities(connection, bound.outgoing, ids, report)
 
-    def _send_all(self, bound: _Bound, call: Call[Any], report: PushReport) -> int:
+    def _send_all(self, bound: BoundFlow, call: Call[Any], report: PushReport) -> int:
         with self.engine.connect() as connection:
             waiting = open_deliveries(connection, bound.system.system, bound.name)
         for delivery_id in waiting:
@@ -274,7 +273,7 @@ class Hub:
         return report
 
     def _replay_page(self, intake_id: int, rows: Sequence[Mapping[str, Any]], report: ReplayReport) -> None:
-        bound = self._bind(rows[0]["system"], rows[0]["flow"])
+        bound = self.bind(rows[0]["system"], rows[0]["flow"])
         with self.engine.connect() as connection:
             item = intakes.load_intake(connection, intake_id)
         if item.state == "erased":
@@ -286,7 +285,7 @@ class Hub:
             self._take_in(bound, intake_id, call.config, pulled, only=positions)
 
     def _replay_entities(self, system: str, flow: str, entity_ids: Sequence[int]) -> None:
-        bound = self._bind(system, flow)
+        bound = self.bind(system, flow)
         report = PushReport(system=system, flow=flow)
         with self._run(bound, "replay", report), self._call(bound, None) as call:
             with self.engine.begin() as connection:
@@ -306,7 +305,7 @@ class Hub:
         connector = self._connector(found)
         if connector.check_function is None:
             return "the connector has no check"
-        with open_call(found, connector, None, params={}) as call:
+        with open_call(connector, system, self.settings_of(system)) as call:
             return connector.check_function(call)
 
     def housekeeping(self, *, keep: timedelta = timedelta(days=90)) -> dict[str, int]:
@@ -321,15 +320,18 @@ class Hub:
     # ------------------------------------------------------------------ inside
 
     def _connector(self, system: System) -> Connector[Any]:
-        try:
-            return self.connectors[system.connector]
-        except KeyError:
-            raise Misconfigured(f"{system.system}: no connector {system.connector!r} is installed") from None
+        return self.connectors.named(system.connector)
 
-    def _bind(self, system_id: str, flow_name: str) -> _Bound:
+    def settings_of(self, system_id: str) -> Any:
+        """The connector's settings for an account, secrets put in. Raises Misconfigured."""
+        system = self.systems.get(system_id)
+        model = self._connector(system).config
+        return settings_from_connection(model, system.settings, connection(system_id), system=system_id)
+
+    def bind(self, system_id: str, flow_name: str) -> BoundFlow:
         system = self.systems.get(system_id)
         flow = system.flow(flow_name)
-        return _Bound(
+        return BoundFlow(
             system=system,
             flow=flow,
             name=flow_name,
@@ -339,14 +341,17 @@ class Hub:
         )
 
     @contextmanager
-    def _call(self, bound: _Bound, params: Mapping[str, Any] | None) -> Iterator[Call[Any]]:
+    def _call(self, bound: BoundFlow, params: Mapping[str, Any] | None) -> Iterator[Call[Any]]:
         history = intakes.IntakeHistory(self.engine, bound.system.system, bound.name)
         merged = {**bound.flow.params, **(params or {})}
-        with open_call(bound.system, bound.connector, history, params=merged) as call:
+        config = self.settings_of(bound.system.system)
+        with open_call(
+            bound.connector, bound.system.system, config, params=merged, files_seen=history
+        ) as call:
             yield call
 
     @contextmanager
-    def _run(self, bound: _Bound, direction: str, report: PullReport | PushReport) -> Iterator[None]:
+    def _run(self, bound: BoundFlow, direction: str, report: PullReport | PushReport) -> Iterator[None]:
         """One run of a flow: alone, timed, logged, and remembered with how it ended."""
         names = {"system": bound.system.system, "flow": bound.name}
         with try_lock(self.engine, f"flow:{names['system']}:{names['flow']}") as mine:

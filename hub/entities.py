@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from canonical_model.serialise import dump_json
 from sqlalchemy import Connection, bindparam, text
 
+from canonical_model.content import dump_json
 from canonical_model.entity import Entity, entity_model
 from hub.derive import FACTS, derive_orders, order_facts_lock
 from hub.store.database import copy_rows, digest

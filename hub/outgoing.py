@@ -10,13 +10,13 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, insert, text
 
+from canonical_model.content import from_content
 from hub.feed import Changed, load_position, read_feed, save_position
-from hub.quarantine import Refusal, put_refusals, resolve_subjects
+from hub.quarantine import Refusal, put_refusals, resolve_outgoing
 from hub.reports import PushReport
 from hub.store.database import copy_rows, digest
 from hub.store.tables import delivery
-from mappings import Mapping as RecordMapping
-from mappings import RecordFaults
+from mappings import Mapping as RecordMapping, RecordFaults
 
 __all__ = ["ROUND", "OutgoingFlow", "queue_round"]
 
@@ -142,6 +142,11 @@ def _parts(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
         yield items[start : start + size]
 
 
+def _full(kind: str, content: dict[str, Any]) -> dict[str, Any]:
+    """The content with the model's defaults in it: the store leaves them out, mappings may ask for them."""
+    return from_content(kind, content).model_dump(mode="json")
+
+
 def _related_contents(
     connection: Connection, flow: OutgoingFlow, rows: Sequence[Any]
 ) -> list[dict[str, Any]]:
@@ -151,7 +156,7 @@ def _related_contents(
     for name, related in flow.mapping.related.items():
         wanted = sorted({key[name] for key in keys if key[name] is not None})
         found = connection.execute(_RELATED, {"kind": related.entity, "keys": wanted})
-        contents[name] = {row.key: row.content for row in found}
+        contents[name] = {row.key: _full(related.entity, row.content) for row in found}
     return [{name: contents[name].get(key[name]) for name in contents} for key in keys]
 
 
@@ -163,7 +168,7 @@ def _changes_of(
     through: list[str] = []
     for row, related in zip(rows, _related_contents(connection, flow, rows), strict=True):
         try:
-            out = flow.mapping.from_entity(row.content, flow.context, related)
+            out = flow.mapping.from_entity(_full(flow.mapping.entity, row.content), flow.context, related)
         except RecordFaults as error:
             refusals.append(_unwritable(flow, row, error))
             continue
@@ -175,14 +180,12 @@ def _changes_of(
             continue
         body = orjson.dumps(out.record, option=orjson.OPT_SORT_KEYS)
         made[out.key] = _Change(out.key, row.id, row.version, digest(body), body, None)
-        through.append(out.key)
+        through.append(row.key)
     report.quarantined += len(refusals)
     put_refusals(connection, refusals)
-    if through:
-        resolve_subjects(
-            connection, system=flow.system, flow=flow.flow, mapping=flow.mapping.name, record_ids=through,
-            intake_id=0, positions=[], replayed=False,
-        )  # fmt: skip
+    resolve_outgoing(
+        connection, system=flow.system, flow=flow.flow, mapping=flow.mapping.name, stage="map", subjects=through
+    )
     names = {"system": flow.system, "flow": flow.flow, "keys": list(made)}
     accepted = {row.key: (bytes(row.hash), row.record) for row in connection.execute(_ACCEPTED, names)}
     for key, change in made.items():

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import orjson
-from pydantic import ValidationError
 from sqlalchemy import Connection, text
 
 from connectors.contract import Fault
 from hub.logs import mask
 from hub.reports import QuarantineRow
-from mappings import FieldFault, Unit
-from mappings import Mapping as RecordMapping
+from mappings import FieldFault
 
-__all__ = ["Refusal", "discard", "list_rows", "put_refusals", "resolve_subjects", "show_row"]
+__all__ = ["Refusal", "discard", "list_rows", "put_refusals", "resolve_outgoing", "resolve_subjects", "show_row"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +47,8 @@ class Refusal:
         )  # fmt: skip
 
     @classmethod
-    def of_unit(
-        cls, system: str, flow: str, mapping: str, intake_id: int, stage: str, *,
+    def of_record(
+        cls, system: str, flow: str, mapping: str, intake_id: int, *,
         subject: str, positions: Sequence[int], faults: Iterable[FieldFault], record: Any,
     ) -> Self:  # fmt: skip
         """A record that was read but could not be mapped or is no valid entity."""
@@ -58,29 +56,8 @@ class Refusal:
             _fault(f.code, f.reason_ja, f.reason_en, f.field, f.column, f.position, f.value) for f in faults
         ]
         return cls(
-            system, flow, "in", stage, mapping, subject, found[0]["code"], found,
+            system, flow, "in", "map", mapping, subject, found[0]["code"], found,
             intake_id=intake_id, positions=positions, record=record,
-        )  # fmt: skip
-
-    @classmethod
-    def torn(
-        cls, system: str, flow: str, mapping: str, intake_id: int, *,
-        subject: str, positions: Sequence[int], torn: Sequence[Fault], record: Any,
-    ) -> Self:  # fmt: skip
-        """A document one of whose rows could not be read: taking it in would lose that row."""
-        lines = ", ".join(str(fault.position) for fault in torn)
-        fault = _fault(
-            "group_incomplete",
-            f"{subject} の {lines} 行目が読めないため、残りの行だけでは取り込みません。"
-            "その行を直してから再実行してください。",
-            f"line {lines} of {subject} could not be read, so the rest of it is held back; "
-            "mend that line or its layout and replay.",
-            None, None, torn[0].position, None,
-        )  # fmt: skip
-        together = sorted({*positions, *(row.position for row in torn)})
-        return cls(
-            system, flow, "in", "map", mapping, subject, "group_incomplete", [fault],
-            intake_id=intake_id, positions=together, record=record,
         )  # fmt: skip
 
     @classmethod
@@ -115,35 +92,6 @@ def _fault(
         "value": value,
     }
     return {name: part for name, part in fault.items() if part is not None}
-
-
-def fault_of_validation(
-    error: ValidationError, mapping: RecordMapping, unit: Unit, context: Mapping[str, Any]
-) -> FieldFault:
-    """The first thing pydantic found wrong, with the column the value came from."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    path = ""
-    for step in first["loc"]:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
-    origin = next(
-        (
-            line
-            for line in mapping.explain(unit.data, context)
-            if path and (line.field == path or line.field.startswith(path))
-        ),
-        None,
-    )
-    column = origin.source if origin else None
-    message = str(first["msg"]).removeprefix("Value error, ")
-    return FieldFault(
-        code="invalid",
-        field=path,
-        column=column,
-        position=unit.positions[0],
-        value=None if origin is None else str(origin.value)[:200],
-        reason_ja=f"{path or '全体'} が標準モデルに合いません: {message}",
-        reason_en=f"{path or 'the entity'} does not fit the canonical model: {message}",
-    )
 
 
 _PUT = text("""
@@ -196,6 +144,21 @@ def resolve_subjects(
             "record_ids": list(record_ids), "intake": intake_id, "positions": list(positions),
         },
     )  # fmt: skip
+
+
+_RESOLVE_OUTGOING = text("""
+    UPDATE quarantine SET state = 'resolved', resolved_at = now()
+    WHERE system = :system AND flow = :flow AND mapping = :mapping AND state = 'open' AND stage = :stage
+      AND subject = ANY(:subjects)
+""")
+
+
+def resolve_outgoing(
+    connection: Connection, *, system: str, flow: str, mapping: str, stage: str, subjects: Sequence[str]
+) -> None:
+    """Close the open rows of changes that could now be written (`map`: entity keys) or were accepted (`send`: keys)."""
+    names = {"system": system, "flow": flow, "mapping": mapping, "stage": stage, "subjects": list(subjects)}
+    connection.execute(_RESOLVE_OUTGOING, names)
 
 
 _LIST = text("""

@@ -17,11 +17,10 @@ from sqlalchemy import Connection, Engine, text
 from connectors.contract import Fault, Record, Source
 from hub.entities import Draft, Raced, Written, content_of, write_drafts
 from hub.intake import Intake, decode, finish
-from hub.quarantine import Refusal, fault_of_validation, put_refusals, resolve_subjects
+from hub.quarantine import Refusal, put_refusals, resolve_subjects
 from hub.reports import TakeIn
 from hub.store.database import digest
-from mappings import Mapping as RecordMapping
-from mappings import RecordFaults, Unit
+from mappings import Mapping as RecordMapping, RecordFaults, Unit
 
 __all__ = ["CHUNK", "TakenIn", "take_in", "take_in_records"]
 
@@ -44,9 +43,10 @@ _REMEMBER_REFUSED = text("""
 
 @dataclass(slots=True)
 class TakenIn(TakeIn):
-    """The counts, and which kinds of entity changed."""
+    """The counts, which kinds of entity changed, and what an operator should read."""
 
     kinds: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def note(self, written: Written) -> None:
         self.created += written.created
@@ -56,6 +56,7 @@ class TakenIn(TakeIn):
 
     def join(self, other: TakenIn) -> None:
         self.add(other)
+        self.notes.extend(other.notes)
         for kind, count in other.kinds.items():
             self.kinds[kind] = self.kinds.get(kind, 0) + count
 
@@ -114,117 +115,95 @@ def take_in(
     return result
 
 
-class _Faults:
-    """The unreadable rows seen so far, and which documents they belong to."""
-
-    def __init__(self, group_by: str | None) -> None:
-        self.rows: list[Fault] = []
-        self._group_by = group_by
-        self._of_group: dict[str, list[Fault]] = {}
-        self._unknown: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        self.rows.append(fault)
-        if self._group_by is None:
-            return
-        value = (fault.hint or {}).get(self._group_by)
-        if value:
-            self._of_group.setdefault(str(value).strip(), []).append(fault)
-        else:
-            self._unknown.append(fault)
-
-    def inside(self, unit: Unit) -> list[Fault]:
-        """Rows that belong to the unit: they say so, or they stand between its rows."""
-        if self._group_by is None:
-            return []
-        low, high = min(unit.positions), max(unit.positions)
-        between = [fault for fault in self._unknown if low < fault.position < high]
-        return self._of_group.get(unit.record_id, []) + between
-
-
 def take_in_records(setting: Setting, records: Iterable[Record | Fault]) -> TakenIn:
-    """Take records in through one mapping, chunk by chunk."""
-    result = TakenIn()
-    faults = _Faults(setting.mapping.group_by)
+    """Take records in through one mapping, chunk by chunk.
 
-    def readable() -> Iterator[Record]:
+    Rows that could not be read go into quarantine once, with the first mapping; the document such a row belongs to
+    is held back by the mapping's grouping.
+    """
+    result = TakenIn()
+    unreadable: list[Fault] = []
+
+    def watched() -> Iterator[Record | Fault]:
         for row in records:
             if isinstance(row, Fault):
-                faults.add(row)
-            else:
-                yield row
+                unreadable.append(row)
+            elif row.notes and setting.first:
+                result.notes.extend(f"{row.position}: {note}" for note in row.notes)
+            yield row
 
     chunk: list[Unit | RecordFaults] = []
-    for unit in setting.mapping.units(readable(), record_key=setting.record_key):
-        if setting.only is not None and not setting.only.intersection(_positions(unit, faults)):
-            continue
-        chunk.append(unit)
+    for unit in setting.mapping.units(watched(), setting.context):
+        if _wanted(setting, unit):
+            chunk.append(unit)
         if len(chunk) >= CHUNK:
-            result.join(_take_chunk(setting, chunk, faults))
+            result.join(_take_chunk(setting, chunk))
             chunk = []
     if chunk:
-        result.join(_take_chunk(setting, chunk, faults))
-    if setting.first:
-        rows = [f for f in faults.rows if setting.only is None or f.position in setting.only]
-        if rows:
-            with setting.engine.begin() as connection:
-                put_refusals(connection, [_refused_row(setting, row) for row in rows])
-            result.records += len(rows)
-            result.quarantined += len(rows)
+        result.join(_take_chunk(setting, chunk))
+    rows = [row for row in unreadable if setting.only is None or row.position in setting.only]
+    if rows and setting.first:
+        with setting.engine.begin() as connection:
+            put_refusals(connection, [_refused_row(setting, row) for row in rows])
+        result.records += len(rows)
+        result.quarantined += len(rows)
     return result
 
 
-def _positions(unit: Unit | RecordFaults, faults: _Faults) -> list[int]:
-    own = list(unit.positions)
-    if isinstance(unit, Unit):
-        own += [fault.position for fault in faults.inside(unit)]
-    return own
+def _wanted(setting: Setting, unit: Unit | RecordFaults) -> bool:
+    if setting.only is not None and not setting.only.intersection(unit.positions):
+        return False
+    # a document of which no row could be read is told by its rows alone
+    return not (isinstance(unit, RecordFaults) and unit.data is not None and unit.data.get("rows") == [])
 
 
-def _take_chunk(setting: Setting, chunk: Sequence[Unit | RecordFaults], faults: _Faults) -> TakenIn:
+def _take_chunk(setting: Setting, chunk: Sequence[Unit | RecordFaults]) -> TakenIn:
     while True:
         try:
             with setting.engine.begin() as connection:
-                return _write_chunk(connection, setting, chunk, faults)
+                return _write_chunk(connection, setting, chunk)
         except Raced:
             continue
 
 
-def _write_chunk(
-    connection: Connection, setting: Setting, chunk: Sequence[Unit | RecordFaults], faults: _Faults
-) -> TakenIn:
+def _record_id(setting: Setting, unit: Unit) -> str:
+    """What the record is called in its system: the value its rows share, the source's key, or the entity's own id."""
+    value: Any = unit.group
+    if value is None:
+        value = unit.data
+        for step in setting.record_key.split("."):
+            value = value.get(step) if isinstance(value, Mapping) else None
+    return unit.external_id if value in (None, "") else str(value)
+
+
+def _write_chunk(connection: Connection, setting: Setting, chunk: Sequence[Unit | RecordFaults]) -> TakenIn:
     result = TakenIn(records=len(chunk))
     refusals = [_refused_group(setting, unit) for unit in chunk if isinstance(unit, RecordFaults)]
-    units = {unit.record_id: unit for unit in chunk if isinstance(unit, Unit)}
+    units = {_record_id(setting, unit): unit for unit in chunk if isinstance(unit, Unit)}
     result.superseded += len(chunk) - len(refusals) - len(units)
     hashes = {
-        record_id: digest(orjson.dumps(unit.data, default=str), setting.mapping.digest)
+        record_id: digest(orjson.dumps(unit.data, default=str), setting.mapping.digest.encode())
         for record_id, unit in units.items()
     }
     names = {"system": setting.system, "mapping": setting.mapping.name}
-    known = {
-        row.record_id: bytes(row.hash) for row in connection.execute(_KNOWN, {**names, "ids": list(units)})
-    }
+    rows = connection.execute(_KNOWN, {**names, "ids": list(units)})
+    known = {row.record_id: bytes(row.hash) for row in rows}
     drafts: list[Draft] = []
-    refused: list[Unit] = []
+    refused: list[str] = []
     for record_id, unit in units.items():
-        torn = faults.inside(unit)
-        if torn:
-            refusals.append(_refused_torn(setting, unit, torn))
-            continue
         if setting.only is None and known.get(record_id) == hashes[record_id]:
             result.unchanged += 1
             continue
         try:
-            draft = _draft(setting, unit, hashes[record_id])
+            draft = _draft(setting, unit, record_id, hashes[record_id])
         except RecordFaults as error:
-            refusals.append(_refused_unit(setting, unit, error, "map"))
-            refused.append(unit)
+            refusals.append(_refused_unit(setting, unit, record_id, error))
+            refused.append(record_id)
             continue
         if draft is None:
             result.skipped += 1
-            continue
-        drafts.append(draft)
+        else:
+            drafts.append(draft)
     written = write_drafts(
         connection,
         system=setting.system,
@@ -242,16 +221,8 @@ def _write_chunk(
     result.quarantined += len(refusals)
     put_refusals(connection, refusals)
     if refused:
-        connection.execute(
-            _REMEMBER_REFUSED,
-            {
-                **names,
-                "version": setting.mapping.version,
-                "intake": setting.intake_id,
-                "ids": [unit.record_id for unit in refused],
-                "hashes": [hashes[unit.record_id] for unit in refused],
-                "positions": [unit.positions[0] for unit in refused],
-            },
+        _remember_refused(
+            connection, setting, [(name, hashes[name], units[name].positions[0]) for name in refused]
         )
     resolve_subjects(
         connection,
@@ -260,44 +231,57 @@ def _write_chunk(
         mapping=setting.mapping.name,
         record_ids=[draft.record_id for draft in drafts],
         intake_id=setting.intake_id,
-        positions=[p for d in drafts for p in units[d.record_id].positions] if setting.only else [],
+        positions=[p for draft in drafts for p in units[draft.record_id].positions] if setting.only else [],
         replayed=setting.only is not None,
     )
     return result
 
 
-def _draft(setting: Setting, unit: Unit, record_hash: bytes) -> Draft | None:
-    mapped = setting.mapping.to_entity(unit.data, setting.context)
+def _remember_refused(
+    connection: Connection, setting: Setting, rows: Sequence[tuple[str, bytes, int]]
+) -> None:
+    ids, hashes, positions = zip(*rows, strict=True)
+    connection.execute(
+        _REMEMBER_REFUSED,
+        {
+            "system": setting.system,
+            "mapping": setting.mapping.name,
+            "version": setting.mapping.version,
+            "intake": setting.intake_id,
+            "ids": list(ids),
+            "hashes": list(hashes),
+            "positions": list(positions),
+        },
+    )
+
+
+def _draft(setting: Setting, unit: Unit, record_id: str, record_hash: bytes) -> Draft | None:
+    mapped = setting.mapping.to_entity(unit.data, setting.context, positions=unit.positions)
     if mapped is None:
         return None
     try:
         model, content = content_of(setting.mapping.entity, mapped)
     except ValidationError as error:
-        raise RecordFaults([fault_of_validation(error, setting.mapping, unit, setting.context)]) from error
-    return Draft(unit.record_id, record_hash, unit.external_id, unit.positions[0], model.key, content)
+        raise setting.mapping.model_faults(
+            error, unit.data, setting.context, positions=unit.positions
+        ) from error
+    return Draft(record_id, record_hash, unit.external_id or None, unit.positions[0], model.key, content)
 
 
 def _refused_row(setting: Setting, fault: Fault) -> Refusal:
     return Refusal.of_row(setting.system, setting.flow, setting.intake_id, fault)
 
 
-def _refused_unit(setting: Setting, unit: Unit, error: RecordFaults, stage: str) -> Refusal:
-    return Refusal.of_unit(
-        setting.system, setting.flow, setting.mapping.name, setting.intake_id, stage,
-        subject=unit.record_id, positions=unit.positions, faults=error.faults, record=unit.data,
+def _refused_unit(setting: Setting, unit: Unit, record_id: str, error: RecordFaults) -> Refusal:
+    return Refusal.of_record(
+        setting.system, setting.flow, setting.mapping.name, setting.intake_id,
+        subject=record_id, positions=unit.positions, faults=error.faults, record=unit.data,
     )  # fmt: skip
 
 
 def _refused_group(setting: Setting, error: RecordFaults) -> Refusal:
-    positions = error.positions
-    return Refusal.of_unit(
-        setting.system, setting.flow, setting.mapping.name, setting.intake_id, "map",
-        subject=f"intake:{setting.intake_id}:{positions[0]}", positions=positions, faults=error.faults, record=None,
-    )  # fmt: skip
-
-
-def _refused_torn(setting: Setting, unit: Unit, torn: Sequence[Fault]) -> Refusal:
-    return Refusal.torn(
+    return Refusal.of_record(
         setting.system, setting.flow, setting.mapping.name, setting.intake_id,
-        subject=unit.record_id, positions=unit.positions, torn=torn, record=unit.data,
+        subject=error.external_id or f"intake:{setting.intake_id}:{error.positions[0]}",
+        positions=error.positions, faults=error.faults, record=error.data,
     )  # fmt: skip

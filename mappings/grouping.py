@@ -27,11 +27,12 @@ class RecordLike(Protocol):
 
 
 class Unit(NamedTuple):
-    """The record, or the rows of one group, that make one entity."""
+    """The record, or the rows of one group, that make one entity. `group` is the value the rows share."""
 
     external_id: str
     data: Mapping[str, Any]
     positions: tuple[int, ...]
+    group: str | None = None
 
 
 class GroupData(dict[str, Any]):
@@ -95,21 +96,27 @@ def group_rows(
     """Groups as (key, data), in the order of the file; faults of groups; single records without key.
 
     `refuse` makes the faults of a row without a key; `skips` says that such a row is none of this mapping's.
-    A record without `data` is one that could not be read: with the columns in its `hint` it spoils its group.
+    A record without `data` is one that could not be read: it spoils the group that the columns in its `hint` name, or
+    in whose midst it stands.
     """
     seen = SeenKeys()
     group: _Group | None = None
+    loose: list[Any] = []
     for record in records:
         data = getattr(record, "data", None)
         readable = data is not None
         if data is None:
             data = getattr(record, "hint", None)
-            if data is None:
-                continue
-        key = key_of(data)
+        key = None if data is None else key_of(data)
+        if key is None and not readable:
+            loose.append(record)
+            continue
         if group is not None and key == group.key:
+            group.broken += loose  # unreadable rows in the midst of a group can only be its own
+            loose = []
             group.add(record, data, readable)
             continue
+        loose = []
         if group is not None:
             yield group.finish(same, seen)
             group = None

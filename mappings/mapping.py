@@ -124,7 +124,8 @@ class Mapping:
                 yield found
             elif isinstance(found, tuple):
                 data = found[1]
-                yield self._unit(data, data.positions, system, context)
+                unit = self._unit(data, data.positions, system, context)
+                yield unit._replace(group=found[0]) if isinstance(unit, Unit) else unit
             else:
                 yield Unit("", found.data, (found.position,))
 

@@ -16,6 +16,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 
+from hub.words import HubError
+
 __all__ = [
     "SchemaBehind",
     "copy_rows",

@@ -283,7 +283,7 @@ quarantine = Table(
     Column("system", Text, nullable=False),
     Column("flow", Text, nullable=False),
     Column("direction", Text, nullable=False),
-    # decode, map, validate, send
+    # decode, map, send
     Column("stage", Text, nullable=False),
     Column("mapping", Text, nullable=False, server_default=text("''")),
     # what the row is about: a record id, "intake:7:12" for a row that could not be read, or a delivery's key
