@@ -126,7 +126,7 @@ def expected_came(stage: Stage, source: Source) -> None:
     last = reading.pages[-1].page.cursor if reading.pages else None
     came = {
         "keys": reading.keys(source),
-        "records": [dict(record) for record in reading.records],
+        "records": reading.records,
         "faults": [fault.code for page in reading.pages for fault in page.faults],
         "deleted": [key for page in reading.pages for key in page.page.deleted],
         "cursor": last.model_dump(mode="json") if last else None,
@@ -281,6 +281,7 @@ def _error(stage: Stage, source: Source, fault: Transform) -> Exception | None:
 def _resumed(stage: Stage, source: Source, reading: Reading, pages: int) -> Reading:
     """A new read behind the first `pages` pages, from the cursor as the hub would load it."""
     assert source.cursor is not None
+    hold(pages, f"{source.name}: its recording gives no page; record at least one")
     cursor = reading.pages[pages - 1].page.cursor
     hold(cursor is not None, f"{source.name}: page {pages} has no cursor")
     assert cursor is not None

@@ -220,7 +220,8 @@ def _listening() -> Iterator[list[str]]:
 def _no_sockets(name: str) -> Iterator[None]:
     """`call.http` and `call.files` are the only doors: a connection of its own is a broken contract."""
 
-    def connect(_socket: socket.socket, address: Any) -> None:
+    def connect(opened: socket.socket, address: Any) -> None:
+        opened.close()  # who called expects an OSError and would leave it open
         broken(
             f"{name} opens a connection of its own to {address!r}; call.http and call.files are the only doors"
         )

@@ -15,7 +15,7 @@ import yaml
 __all__ = ["BadFile", "dump_yaml", "load_yaml"]
 
 
-class BadFile(ValueError):  # noqa: N818  (what is bad is the file)
+class BadFile(ValueError):
     """A recording or case that cannot be read; the text names file and place."""
 
 
