@@ -1,7 +1,7 @@
 """People and addresses of the stand-in: invented names that hurt (髙, 﨑, 𠮷), real postal codes and towns.
 
-The postal codes and their prefecture, city and town are Japan Post's; numbers of house and telephone are made
-up (telephone numbers end in a block kept for fiction). No person here exists.
+The postal codes and their prefecture, city and town are Japan Post's; house numbers and telephone numbers are
+made up (no exchange begins with 0). No person here exists.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def contact(dice: random.Random, person: Person, place: Place) -> dict[str, obje
     """The address and name fields that OrdererModel and SenderModel share."""
     house = f"{dice.randint(1, 9)}丁目{dice.randint(1, 30)}−{dice.randint(1, 20)}"
     building = dice.choice(_BUILDINGS)
-    # toll-free of area code, then 0000-00xx: no subscriber has such a number
+    # no exchange begins with 0, so no subscriber has such a number
     middle, last = (
         f"{dice.randint(0, 99):04d}"[-(6 - min(len(place.phone1), 4)) :],
         f"{dice.randint(0, 99):04d}",

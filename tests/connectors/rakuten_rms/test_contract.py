@@ -5,13 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from connectors.registry import load_connectors
 from connectors.rakuten_rms import RakutenConfig, connector
+from connectors.registry import load_connectors
 from connectors.testing import contract_tests
 
 HERE = Path(__file__).parent
 CONFIG = RakutenConfig.model_validate(
-    {"service_secret": "SP000000_contractsecret", "license_key": "SL000000_contractkey", "requests_per_second": 1000}
+    {
+        "service_secret": "SP000000_contractsecret",
+        "license_key": "SL000000_contractkey",
+        "requests_per_second": 1000,
+    }
 )
 
 test_contract = contract_tests(connector, config=CONFIG, recordings=HERE / "recordings")

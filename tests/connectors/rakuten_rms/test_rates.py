@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from connectors.rakuten_rms import connector
 from connectors.rakuten_rms.gateway import READ_COST
