@@ -88,9 +88,9 @@ def advice(error: BaseException, system: str) -> Words:
 
 def failure(error: BaseException, system: str, title: Words) -> Words:
     """One message for the log: which flow, why, and what to do."""
-    reason = f"{type(error).__name__}: {error}"
-    todo = advice(error, system)
+    reason = error.words if isinstance(error, HubError) else Words(str(error), str(error))
+    name, todo = type(error).__name__, advice(error, system)
     return Words(
-        f"{title.ja} は完了しませんでした。\n理由: {reason}\n対処: {todo.ja}",
-        f"{title.en} did not finish.\nWhy: {reason}\nWhat to do: {todo.en}",
+        f"{title.ja} は完了しませんでした。\n理由: {name}: {reason.ja}\n対処: {todo.ja}",
+        f"{title.en} did not finish.\nWhy: {name}: {reason.en}\nWhat to do: {todo.en}",
     )

@@ -7,16 +7,16 @@ event only says "look": what is to be sent the change feed knows, so an event th
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, Asset, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
 from airflow.sdk.bases.timetable import BaseTimetable
 
-from connectors.contract import Connector, ConnectorError, Sink, Source
 from connectors.registry import load_connectors
 from dags.decisions import FlowRetryPolicy
 from dags.flow_docs import FlowText, flow_doc
@@ -25,9 +25,10 @@ from dags.operators import HousekeepingOperator, PullOperator, PushOperator
 from hub.calendar import BusinessTimes
 from hub.derive import FACTS
 from hub.home import Settings
-from hub.systems import Flow, System, Systems, load_systems
-from hub.words import HubError, Words
-from mappings import MappingError, load_mapping
+from hub.system_check import validate
+from hub.systems import Flow, System, SystemFault, Systems, load_systems
+from hub.words import Language, Words
+from mappings import load_mapping
 from plugins.timetables import BusinessTimetable
 
 __all__ = ["Built", "build", "kinds_of_flow"]
@@ -62,23 +63,35 @@ def build(settings: Settings, only: str | None = None) -> Built:
     built = Built()
     loaded = load_systems(settings.systems)
     built.faults.extend(fault.words for fault in loaded.faults)
+    roots = [settings.home.root / "mappings"]
     for system in loaded.systems.values():
-        for name in system.flows:
+        wrong = (
+            validate(system, load_connectors(), partial(load_mapping, roots=roots)) if only is None else []
+        )
+        built.faults.extend(fault.words for fault in wrong)
+        for name, flow in system.flows.items():
             dag_id = f"{system.system}__{name}"
-            if only not in (None, dag_id):
+            if only not in (None, dag_id) or any(_stops(fault, name) for fault in wrong):
                 continue
             try:
-                built.dags[dag_id] = _flow_dag(dag_id, loaded, system, name, settings)
+                kinds = kinds_of_flow(flow, roots)
+                built.dags[dag_id] = _flow_dag(dag_id, loaded, system, name, kinds, settings.lang)
             except Exception as error:  # noqa: BLE001  one broken flow must not hide the others
-                built.faults.append(_fault(system, name, error))
+                reason = f"{type(error).__name__}: {error}"
+                built.faults.append(system.fault(("flows", name), reason, reason).words)
     if only in (None, HOUSEKEEPING):
-        built.dags[HOUSEKEEPING] = _housekeeping(settings)
+        built.dags[HOUSEKEEPING] = _housekeeping(settings.lang)
     return built
 
 
-def kinds_of_flow(flow: Flow, roots: Iterable[Path] = ()) -> tuple[str, ...]:
+def _stops(fault: SystemFault, flow: str) -> bool:
+    """A wrong setting does not: the run will say so, and a Connection may mend it."""
+    return fault.field == "connector" or fault.field.startswith(f"flows.{flow}.")
+
+
+def kinds_of_flow(flow: Flow, roots: Sequence[Path] = ()) -> tuple[str, ...]:
     """A pull: the kinds of entity it can change. A push: those it looks at, its own first."""
-    mappings = [load_mapping(name, roots=tuple(roots)) for name in flow.mapping_names]
+    mappings = [load_mapping(name, roots=roots) for name in flow.mapping_names]
     kinds = [mapping.entity for mapping in mappings]
     if flow.push:
         kinds += [related.entity for mapping in mappings for related in mapping.related.values()]
@@ -92,10 +105,11 @@ def asset(kind: str) -> Asset:
     return Asset(name=kind, uri=f"tsunagi://{kind}", group="tsunagi")
 
 
-def _flow_dag(dag_id: str, systems: Systems, system: System, name: str, settings: Settings) -> DAG:
-    flow, lang = system.flow(name), settings.lang
+def _flow_dag(
+    dag_id: str, systems: Systems, system: System, name: str, kinds: tuple[str, ...], lang: Language
+) -> DAG:
+    flow = system.flow(name)
     timetable = _timetable(dag_id, systems.schedule(system.system, name), pull=flow.pull is not None)
-    kinds = kinds_of_flow(flow, [settings.home.root / "mappings"])
     text = _text(system, name, kinds, timetable)
     with DAG(
         dag_id,
@@ -109,6 +123,7 @@ def _flow_dag(dag_id: str, systems: Systems, system: System, name: str, settings
         tags=[system.system, system.connector, "pull" if text.pull else "push", *kinds, *flow.tags],
         params=pull_form(lang) if text.pull else push_form(lang),
         default_args=_task(system, flow),
+        auto_register=False,  # two DAG files call this; only one of them gives Airflow the DAGs
     ) as dag:
         common: dict[str, Any] = {"system": system.system, "flow": name, "title": text.title}
         if text.pull:
@@ -130,7 +145,7 @@ def _task(system: System, flow: Flow) -> dict[str, Any]:
 
 def _text(system: System, name: str, kinds: tuple[str, ...], timetable: Times | None) -> FlowText:
     flow, connector = system.flow(name), load_connectors().named(system.connector)
-    end = _end(flow, connector)
+    end = connector.sources[flow.pull] if flow.pull else connector.sinks[flow.push or ""]
     title = flow.title
     return FlowText(
         system=system.system,
@@ -147,18 +162,6 @@ def _text(system: System, name: str, kinds: tuple[str, ...], timetable: Times | 
         schedule=_said(timetable),
         file=system.path.name,
     )
-
-
-def _end(flow: Flow, connector: Connector[Any]) -> Source | Sink:
-    ends: Mapping[str, Source | Sink] = connector.sources if flow.pull else connector.sinks
-    name = flow.pull or flow.push or ""
-    if name not in ends:
-        known = ", ".join(sorted(ends)) or "-"
-        raise HubError(
-            f"コネクタ {connector.name} に「{name}」はありません。使えるもの: {known}",
-            f"connector {connector.name} has no {name!r}; known: {known}",
-        )
-    return ends[name]
 
 
 Times = CronTriggerTimetable | BusinessTimetable
@@ -187,31 +190,20 @@ def _schedule(text: FlowText, timetable: Times | None) -> BaseTimetable | Busine
     return AssetOrTimeSchedule(timetable=timetable, assets=assets)  # type: ignore[arg-type]
 
 
-def _fault(system: System, flow: str, error: Exception) -> Words:
-    if isinstance(error, HubError):
-        ja, en = error.ja, error.en
-    elif isinstance(error, MappingError):
-        ja = "\n".join(f"{problem.file}:{problem.line} {problem.reason_ja}" for problem in error.problems)
-        en = "\n".join(f"{problem.file}:{problem.line} {problem.reason_en}" for problem in error.problems)
-    else:
-        ja = en = str(error) if isinstance(error, ConnectorError) else f"{type(error).__name__}: {error}"
-    fault = system.fault(("flows", flow), ja, en)
-    return fault.words
-
-
 _HOUSEKEEPING = Words("つなぎ:保存期間の過ぎたデータの削除", "Tsunagi: delete what was kept long enough")
 
 
-def _housekeeping(settings: Settings) -> DAG:
+def _housekeeping(lang: Language) -> DAG:
     with DAG(
         HOUSEKEEPING,
-        dag_display_name=_HOUSEKEEPING.say(settings.lang),
+        dag_display_name=_HOUSEKEEPING.say(lang),
         schedule=CronTriggerTimetable("40 3 * * *", timezone=ZONE),
         start_date=START,
         catchup=False,
         max_active_runs=1,
         tags=["tsunagi"],
         default_args={**TASK, "owner": "tsunagi"},
+        auto_register=False,
     ) as dag:
         HousekeepingOperator(task_id="housekeeping", title=_HOUSEKEEPING)
     return dag

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from canonical_model.entity import ENTITIES
 from hub.words import Language, Words
 
 __all__ = ["FlowText", "flow_doc"]
@@ -95,7 +96,7 @@ _ROWS = (
 
 def flow_doc(text: FlowText, lang: Language) -> str:
     """The page, as Markdown."""
-    kinds = _listed(f"`{kind}`" for kind in text.kinds) or "-"
+    kinds = _listed(_kind(kind, lang) for kind in text.kinds)
     names = {
         "system": text.system_title.say(lang),
         "subject": text.subject.say(lang),
@@ -119,6 +120,11 @@ def flow_doc(text: FlowText, lang: Language) -> str:
     if text.declared:
         parts.append(f"---\n{text.declared}")
     return "\n\n".join(parts)
+
+
+def _kind(kind: str, lang: Language) -> str:
+    """The kind as people call it, with the name its asset has: 受注 `order`."""
+    return f"{Words(*ENTITIES[kind].titles).say(lang)} `{kind}`"
 
 
 def _listed(words: Iterable[str]) -> str:

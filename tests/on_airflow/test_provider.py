@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.metadata import distribution, entry_points
 
 import pytest
-from airflow.providers_manager import ProvidersManager
 from airflow.sdk.module_loading import import_string
+from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
 from connectors.registry import load_connectors
 from plugins.plugin import TsunagiPlugin
@@ -26,7 +26,7 @@ def test_airflow_finds_provider_and_plugin_by_their_entry_points() -> None:
 
 def test_every_connector_is_a_connection_type_that_airflow_takes() -> None:
     assert set(TYPES) == set(load_connectors())
-    hooks = ProvidersManager().hooks
+    hooks = ProvidersManagerTaskRuntime().hooks
     for name in TYPES:
         found = hooks[name]
         assert found is not None
