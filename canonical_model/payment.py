@@ -67,8 +67,11 @@ class Payment(Entity, kind="payment", ja="入金", en="Payment"):
     note: str | None = None
 
     def sum_of(self, *kinds: PaymentEventKind) -> int:
-        """Minor units moved by events of these kinds; an event told twice under one id counts once."""
-        return sum({event.id: event.amount.amount for event in self.events if event.kind in kinds}.values())
+        """Minor units moved by events of these kinds. An event told twice under one id counts as told last."""
+        last: dict[str, PaymentEvent] = {}
+        for event in sorted(self.events, key=lambda event: (event.at, event.amount.amount)):
+            last[event.id] = event
+        return sum(event.amount.amount for event in last.values() if event.kind in kinds)
 
     @property
     def authorized(self) -> int:

@@ -24,6 +24,7 @@ __all__ = [
     "Gtin",
     "KitPart",
     "Listing",
+    "LocalPrice",
     "Media",
     "OptionValue",
     "Price",
@@ -76,6 +77,13 @@ class Attribute(Value):
     value: Json
 
 
+class LocalPrice(Value):
+    """The price in one market ("da-DK")."""
+
+    locale: str
+    price: Money
+
+
 class Variant(Value):
     """What is sold and stocked: one SKU. `ref` is the id other systems give it beside the SKU."""
 
@@ -91,6 +99,8 @@ class Variant(Value):
     active: bool = True
     ref: str | None = None
     media: tuple[Media, ...] = ()
+    local_prices: tuple[LocalPrice, ...] = ()
+    """Prices in several markets, where the shop keeps them with the product; `price` is the home market's."""
 
 
 class Product(Entity, kind="product", ja="商品", en="Product"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from canonical_model.mach.dialect import Dialect
+from canonical_model.mach.dialect import Dialect, Verbatim
 from canonical_model.mach.measures import grams, kilograms_out
 from canonical_model.mach.parts import active, active_out, picture, picture_out, pictures
 from canonical_model.mach.words import (
@@ -25,7 +25,7 @@ from canonical_model.mach.words import (
     texts,
     whole,
 )
-from canonical_model.product import Attribute, KitPart, Product, Variant
+from canonical_model.product import Attribute, KitPart, LocalPrice, Product, Variant
 from canonical_model.values import OptionValue
 
 __all__ = [
@@ -93,7 +93,7 @@ def _sold_out(variant: Variant, dialect: Dialect) -> dict[str, Any]:
     """What product and variant objects say alike of one thing that is sold."""
     return {
         "barcode": variant.gtin,
-        "price": money_out(variant.price),
+        "price": _price_out(variant),
         "compare_at_price": money_out(variant.list_price),
         "cost": money_out(variant.cost),
         "weight": kilograms_out(variant.weight_g),
@@ -102,15 +102,25 @@ def _sold_out(variant: Variant, dialect: Dialect) -> dict[str, Any]:
     }
 
 
-def _price(given: Mapping[str, Any]) -> Any:
-    """The price object; of one price per locale the first that can be read, Japanese or English ones first."""
-    price = obj(given.get("price"))
-    if "amount" in price:
-        return price
-    preferred = sorted(
-        price, key=lambda locale: (not locale.startswith("ja"), not locale.startswith("en"), locale)
+def _local_prices(given: Mapping[str, Any]) -> tuple[LocalPrice, ...]:
+    """Of a product with one price per locale."""
+    found = {locale: money(price) for locale, price in obj(given.get("price")).items()}
+    return tuple(
+        LocalPrice(locale=locale, price=price) for locale, price in found.items() if price is not None
     )
-    return next((price[locale] for locale in preferred if money(price[locale])), None)
+
+
+def _home_price(prices: tuple[LocalPrice, ...]) -> LocalPrice:
+    return min(prices, key=lambda p: (not p.locale.startswith("ja"), not p.locale.startswith("en"), p.locale))
+
+
+def _price_out(variant: Variant) -> dict[str, Any] | None:
+    if not variant.local_prices or variant.price is None:
+        return money_out(variant.price)
+    home = _home_price(variant.local_prices).locale
+    return Verbatim(
+        {p.locale: money_out(variant.price if p.locale == home else p.price) for p in variant.local_prices}
+    )
 
 
 def _kit(given: Mapping[str, Any]) -> tuple[KitPart, ...]:
@@ -128,10 +138,16 @@ def read_product(given: Mapping[str, Any], _context: Context) -> Product:
     variants = [_variant(item, names) for item in array(given.get("variants"))]
     known = {variant.sku: variant for variant in variants if variant is not None}
     if not known:
-        single = {**given, "price": _price(given), "id": None, "name": None, "media": None, "status": None}
+        single = {**given, "id": None, "name": None, "media": None, "status": None}
         variant = _variant({**single, "attributes": None, "sku": given.get("sku") or given["id"]}, {})
         assert variant is not None
-        known = {variant.sku: variant.model_copy(update={"kit": _kit(given)})}
+        prices = _local_prices(given)
+        home = _home_price(prices).price if prices else variant.price
+        known = {
+            variant.sku: variant.model_copy(
+                update={"kit": _kit(given), "price": home, "local_prices": prices}
+            )
+        }
     attributes = [
         Attribute(name=item["label"], value=item["value"])
         for item in array(given.get("attributes"))
