@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from connectors.transport.redaction import is_secret_key
 from hub.home import Settings
+from hub.logs import hide
 from hub.words import HubError
 
 __all__ = ["Connection", "Provider", "SecretError", "connection", "environment_name", "register_provider"]
@@ -53,9 +55,11 @@ class Connection(dict[str, Any]):
     __str__ = __repr__
 
     def secret_values(self) -> Iterator[str]:
-        """Every text in it that must not be shown: the password and all of `extra`."""
+        """What must not be shown: the password, and what `extra` holds under names of secrets."""
         yield from _texts(self.get("password"))
-        yield from _texts(self.get("extra"))
+        for name, value in self.get("extra", {}).items():
+            if is_secret_key(name):
+                yield from _texts(value)
 
 
 _providers: dict[str, Provider] = {}
@@ -189,6 +193,7 @@ def _checked(found: Any, where: str) -> Connection:
     result.pop("extra", None)
     if extra:
         result["extra"] = dict(extra)
+    hide(result.secret_values())
     return result
 
 

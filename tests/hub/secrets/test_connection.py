@@ -125,8 +125,12 @@ def test_errors_never_show_the_secret(settings: Settings, text: str, said: str) 
 
 
 def test_a_connection_shows_only_the_names_of_its_parts() -> None:
-    found = Connection(login="shop", password=SECRET, extra={"license_key": SECRET, "keys": [SECRET]})
+    found = Connection(
+        login="shop",
+        password=SECRET,
+        extra={"license_key": SECRET, "plan": "gold", "refresh_token": [SECRET]},
+    )
     for text in (repr(found), str(found), f"{found}", "%s" % found):  # noqa: UP031
-        assert text == "<connection with login, password, extra: keys, license_key>"
+        assert text == "<connection with login, password, extra: license_key, plan, refresh_token>"
     assert list(found.secret_values()) == [SECRET] * 3
     assert repr(Connection()) == "<connection with nothing>"
