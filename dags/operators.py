@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, BaseOperator
 
 from dags.decisions import failure
 from dags.summaries import housekeeping_summary, pull_summary, push_summary
-from hub.words import Words
+from hub.calendar import JST
+from hub.words import HubError, Words
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,7 +35,9 @@ class _HubOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         # imported here: a DAG file is parsed every half minute, and parsing needs no database
         from hub.engine import Hub
+        from plugins.connections import use_airflow_connections
 
+        use_airflow_connections()
         try:
             with Hub.open() as hub:
                 return self.run_with(hub, context)
@@ -40,8 +45,9 @@ class _HubOperator(BaseOperator):
             self.log.error("%s", failure(error, self.system, self.title).say())
             raise
 
+    @abstractmethod
     def run_with(self, hub: Hub, context: Context) -> dict[str, Any]:
-        raise NotImplementedError
+        """Call the hub; returns the summary."""
 
 
 class _FlowOperator(_HubOperator):
@@ -100,8 +106,23 @@ class HousekeepingOperator(_HubOperator):
 
 
 def _given(params: Mapping[str, Any]) -> dict[str, Any]:
-    """What the operator filled in of the form; an empty field says nothing."""
-    return {name: value for name, value in params.items() if value not in (None, False, "", [])}
+    """What the operator filled in of the form; an empty field says nothing. A time without a zone is Japan's."""
+    given = {name: value for name, value in params.items() if value not in (None, False, "", [])}
+    for name in ("since", "until"):
+        if name in given:
+            given[name] = _moment(name, given[name])
+    return given
+
+
+def _moment(name: str, value: str) -> str:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise HubError(
+            f"「{name}」の日時 {value!r} が読めません。2026-11-21T09:00 の形で入力してください。",
+            f"{name!r}: {value!r} is no date and time; write 2026-11-21T09:00.",
+        ) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=JST)).isoformat()
 
 
 def _tell(operator: BaseOperator, summary: Words, notes: Sequence[str], refused: int) -> None:

@@ -8,7 +8,14 @@ from typing import Any
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError, ErrorType
 
-__all__ = ["airflow_connection"]
+from hub.secrets import register_provider
+
+__all__ = ["airflow_connection", "connection_parts", "use_airflow_connections"]
+
+
+def use_airflow_connections() -> None:
+    """Let the hub look for secrets in Airflow's Connections too, after environment and files."""
+    register_provider("airflow", airflow_connection)
 
 
 def airflow_connection(system: str) -> Mapping[str, Any] | None:

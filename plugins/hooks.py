@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import BaseHook
-from hub.systems import load_systems
 
 from connectors.calls import open_call
 from connectors.contract import ConnectorError
 from connectors.registry import load_connectors
 from connectors.settings import settings_from_connection
 from hub.home import Settings
+from hub.systems import load_systems
 from hub.words import Words
 from plugins.connections import connection_parts
 

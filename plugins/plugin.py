@@ -31,8 +31,10 @@ class _Console:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._app is None:
             from hub.engine import Hub
+            from plugins.connections import use_airflow_connections
             from plugins.console.app import console_app
 
+            use_airflow_connections()
             self._app = console_app(Hub.open)
         await self._app(scope, receive, send)
 
