@@ -9,10 +9,13 @@ from typing import Any
 from sandbox.rakuten.amounts import UNFIXED
 from sandbox.rakuten.clock import plain_time
 
-__all__ = ["METHODS", "SCENES", "WAITING", "pay_by"]
+__all__ = ["METHODS", "SCENES", "SHIPPED_BEFORE", "WAITING", "pay_by"]
 
 WAITING = "入力待ち"
 """What stands in every field of a social gift's recipient until the receiver filled it in."""
+
+SHIPPED_BEFORE = 139_000_000
+"""Ids of shipping rows that orders are born with start here."""
 
 METHODS = {
     1: "クレジットカード",
@@ -112,7 +115,7 @@ def _shipped(order: dict[str, Any]) -> None:
     }
     order["PackageModelList"][0]["ShippingModelList"] = [
         {
-            "shippingDetailId": 139000000 + _serial(order),
+            "shippingDetailId": SHIPPED_BEFORE + _serial(order),
             "shippingNumber": f"4257{_serial(order):08d}",
             "deliveryCompany": "1003",
             "deliveryCompanyName": "日本郵便",

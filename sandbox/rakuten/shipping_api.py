@@ -209,9 +209,7 @@ def _not_ready(order: dict[str, Any] | None, report: dict[str, Any]) -> list[tup
 def _apply(shop: Shop, rows: list[dict[str, Any]], row: dict[str, Any]) -> tuple[str, str, int]:
     detail = row.get("shippingDetailId")
     if detail is None:
-        packages = [package for order in shop.orders.values() for package in order["PackageModelList"]]
-        used = [row["shippingDetailId"] for package in packages for row in package["ShippingModelList"]]
-        detail = max(used, default=15418) + 1
+        detail = shop.new_detail_id()
         rows.append({"shippingDetailId": detail, "shippingNumber": None, "deliveryCompany": None,
                      "deliveryCompanyName": None, "shippingDate": None})  # fmt: skip
         code, text = "INFO_101", "発送情報の追加設定が完了しました。"

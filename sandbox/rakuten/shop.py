@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from typing import Any
 from sandbox.rakuten.catalogue import catalogue, skus
 from sandbox.rakuten.clock import JST, plain_time
 from sandbox.rakuten.order_book import OrderBook
+from sandbox.rakuten.scenes import SHIPPED_BEFORE
 
 __all__ = ["Fault", "Limits", "Shop"]
 
@@ -78,7 +80,7 @@ class Shop:
     stock: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)
+    calls: deque[str] = field(default_factory=lambda: deque(maxlen=10_000))
     """Paths in the order they were carried out, for tests."""
     refused: int = 0
     """Calls sent away because they came too fast."""
@@ -93,6 +95,14 @@ class Shop:
                 self.keep("item", item["manageNumber"], item)
         if self.license_expires is None:
             self.license_expires = self.clock() + timedelta(days=60)
+        rows = [
+            row
+            for order in self.orders.values()
+            for p in order["PackageModelList"]
+            for row in p["ShippingModelList"]
+        ]
+        ours = (row["shippingDetailId"] for row in rows if row["shippingDetailId"] < SHIPPED_BEFORE)
+        self._last_detail_id = max(ours, default=15418)
         self.book = OrderBook(self.shop_id, self.seed, skus(self.items), written=len(self.orders))
 
     # ------------------------------------------------------------ filling
@@ -131,6 +141,11 @@ class Shop:
             # a row for a number no item has is swept away a day later; nothing ever said it was wrong
             if not self.sells(*key) and datetime.fromisoformat(row["updated"]) < now - timedelta(hours=24):
                 del self.stock[key]
+
+    def new_detail_id(self) -> int:
+        """The id of one more shipping row."""
+        self._last_detail_id += 1
+        return self._last_detail_id
 
     def sells(self, manage_number: str, variant_id: str) -> bool:
         item = self.items.get(manage_number)
