@@ -95,6 +95,9 @@ class _Scope:
     index: str | None = None
     parent: _Scope | None = None
     parent_index: str | None = None
+    before: Lines | None = None
+    """In a loop: the lines in front of it, where what is the same for all items is worked out once."""
+    before_indent: int = 0
     read: dict[tuple[Any, ...], str] = field(default_factory=dict)
 
 
@@ -230,6 +233,10 @@ class _Writer:
         """Source, steps, text, default, required."""
         name, sure = self._source(node)
         steps = node.steps
+        if sure and isinstance(node.source, Source) and steps and steps[0].name == "offset":
+            # only $index is sure to be a whole number
+            self.put(f"{name} += {int(steps[0].parameters['by'])}")
+            steps = steps[1:]
         if isinstance(node.source, Source) and steps and not sure:
             # a step takes blanks and untrimmed text itself, so the value need not be trimmed first
             with self.block(f"if {name} or {name} == 0:"):
@@ -275,15 +282,12 @@ class _Writer:
             function = self.bind(f"{stem}_" if str(stem).isidentifier() else "f_", step.run)
             if not step.parameters and step.table is None:
                 self.names[step.name] = function
-        if step.computed:
-            given = ", ".join(f"{parameter}={self.value(node)[0]}" for parameter, node in step.computed)
-            self.put(f"{name} = {function}({name}, {given})")
-            return
         if step.table is not None:
             table = self.bind("table_", step.table)
             self.put(f"{name} = {table}.get({name}) or {function}({name})")
             return
-        for line in inlined(step, name, function):
+        computed = {parameter: self.value(node)[0] for parameter, node in step.computed}
+        for line in inlined(step, name, function, self.bind, computed):
             self.put(line)
 
     def _source(self, node: Value) -> tuple[str, bool]:
@@ -330,12 +334,11 @@ class _Writer:
         key = ("$system", source.path.steps[0], source.strict, node.text)
         if key not in self.root.read:
             name = self.new("c")
-            held, self.lines, self.indent = (self.lines, self.indent), self.root.prologue, self.root.indent
-            self.put(f"{name} = system.get({source.path.steps[0]!r})")
-            self._trim(name, node.text)
-            if source.strict:
-                self.put(f"if {name} is None: raise Doubt")
-            self.lines, self.indent = held
+            with _Elsewhere(self, self.root.prologue, self.root.indent):
+                self.put(f"{name} = system.get({source.path.steps[0]!r})")
+                self._trim(name, node.text)
+                if source.strict:
+                    self.put(f"if {name} is None: raise Doubt")
             self.root.read[key] = name
         if node.has_default:
             copy = self.new()
@@ -396,7 +399,7 @@ class _Writer:
     def slot(self, node: Node, store: Callable[[str], str]) -> None:
         """Write code that stores a value where `store` says, or leaves the place out."""
         if isinstance(node, Value):
-            expression, sure = self.value(node)
+            expression, sure = self._in_front(node) if self._is_fixed(node) else self.value(node)
             if sure or node.keep:
                 self.put(store(expression))
             elif expression != "None":
@@ -440,7 +443,16 @@ class _Writer:
                 known.append(f"{member_name!r}: {self.value(member)[0]}")
             else:
                 late.append((member_name, member))
-        self.put(f"{name} = {{{', '.join(known)}}}")
+        start = f"{{{', '.join(known)}}}"
+        fixed = [member for member in told if self._is_fixed(member[1])] if node.keep else []
+        if fixed:
+            common = self.new("d")
+            with self._before_loop():
+                self.put(f"{common} = {start}")
+                self._members(fixed, common)
+            start = f"{common}.copy()"
+            told = [member for member in told if member not in fixed]
+        self.put(f"{name} = {start}")
         self._members(told, name)
         if node.keep or is_constant(node):
             self._members(late, name)
@@ -449,6 +461,20 @@ class _Writer:
         with self.block(f"if len({name}) > {len(known)}:" if known else f"if {name}:"):
             self._members(late, name)
             self.put(store(name))
+
+    # ------------------------------------------------------------ what is the same for all items of a loop
+
+    def _is_fixed(self, node: Node) -> bool:
+        """Whether a value in a loop may be worked out once in front of it (and shared: it is no object)."""
+        return self.scope.before is not None and isinstance(node, Value) and _shared(node)
+
+    def _before_loop(self) -> _Elsewhere:
+        assert self.scope.before is not None
+        return _Elsewhere(self, self.scope.before, self.scope.before_indent)
+
+    def _in_front(self, node: Value) -> tuple[str, bool]:
+        with self._before_loop():
+            return self.value(node)
 
     def _is_sure(self, member: Value) -> bool:
         source = member.source
@@ -491,6 +517,7 @@ class _Writer:
             self.put(f"if {tail} is None: continue")
             self._enter(tail, level, first_index)
         self.scope.index = counter
+        self.scope.before, self.scope.before_indent = start, depth
         body_start = len(self.lines)
         if node.where is not None:
             self.put(f"if not ({self.condition(node.where)}): continue")
@@ -540,6 +567,20 @@ class _Writer:
         return f"equal({found}, {self.value(b)[0]})"
 
 
+class _Elsewhere:
+    """Writes to other lines for a while."""
+
+    def __init__(self, writer: _Writer, lines: Lines, indent: int) -> None:
+        self.writer, self.lines, self.indent = writer, lines, indent
+
+    def __enter__(self) -> None:
+        self.held = self.writer.lines, self.writer.indent
+        self.writer.lines, self.writer.indent = self.lines, self.indent
+
+    def __exit__(self, *_: object) -> None:
+        self.writer.lines, self.writer.indent = self.held
+
+
 class _Block:
     def __init__(self, writer: _Writer) -> None:
         self.writer = writer
@@ -552,6 +593,23 @@ class _Block:
         if _size(self.writer.lines) == self.before:
             self.writer.put("pass")
         self.writer.indent -= 1
+
+
+def _shared(node: Node | Source | First | Join | Call | Const | Condition | None) -> bool:
+    """Whether all of a value comes from outside the loop, and no object is made for it."""
+    if node is None or isinstance(node, Const):
+        return True
+    if isinstance(node, Source):
+        return node.path.root in ("record", "entity", "system", "related")
+    if isinstance(node, Value):
+        plain = all(s.gives not in ("money", "any") or s.table is not None for s in node.steps)
+        computed = all(_shared(inner) for step in node.steps for _, inner in step.computed)
+        return plain and computed and _shared(node.source) and _shared(node.when)
+    if isinstance(node, First | Join | Logic):
+        return all(_shared(part) for part in node.parts)
+    if isinstance(node, Equals):
+        return _shared(node.a) and _shared(node.b)
+    return isinstance(node, Empty | In) and _shared(node.value)
 
 
 def _flatten(lines: Lines) -> list[str]:

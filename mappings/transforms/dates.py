@@ -17,8 +17,8 @@ from pydantic import AfterValidator, Field
 from mappings.faults import TransformFault
 from mappings.transforms.registry import BadParameter, Step, as_text, transform
 
-_JST = timezone(timedelta(hours=9))
-_JST_SINCE = 1952  # Japan had summer time until 1951
+_NINE = timedelta(hours=9)  # no summer time in Japan since 1952
+_JST = timezone(_NINE)
 _NULL_DAYS = frozenset({"00000000", "99999999", "19000101", "00010101"})
 _NULL_SHORT = frozenset({"0", "000000", "999999"})
 _NOT_DIGITS = re.compile(r"\D+")
@@ -42,41 +42,57 @@ _Format = Annotated[str, Field(min_length=2, pattern="%")]
 Parse = Callable[[str], datetime]
 
 
-def _fixed_width(format: str) -> Parse | None:  # noqa: A002
-    """A parser for formats of fixed-width digits only, many times faster than strptime; None for others.
+_WIDTHS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}
 
-    It answers only for text of exactly that shape and raises ValueError for the rest.
+
+def _quick(format: str, kind: str, slow: Step) -> Step:  # noqa: A002
+    """A step for formats of fixed-width digits, many times faster than strptime; other values go to `slow`.
+
+    It checks the format's own signs and lets `fromisoformat`, which is strict, read the digits between them. Years
+    in which dates may mean nothing (1900), or Japan's clocks were not nine hours ahead, go to `slow`.
     """
-    widths = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}
-    where: dict[str, tuple[int, int]] = {}
-    signs: list[tuple[int, str]] = []
-    at, width = 0, 0
-    while at < len(format):
-        if format[at] == "%":
-            part = format[at + 1 : at + 2]
-            if part not in widths or part in where:
-                return None
-            where[part] = (width, width + widths[part])
-            width += widths[part]
-            at += 2
-        else:
-            signs.append((width, format[at]))
-            width += 1
+    parts = re.findall(r"%(.)|(.)", format)
+    order = "".join(part for part, _ in parts if part)
+    if order not in ("Ymd", "YmdHM", "YmdHMS") or (kind == "date" and order != "Ymd"):
+        return slow
+    tests, digits, at = [], {}, 0
+    for part, sign in parts:
+        if sign:
+            tests.append(f"s[{at}] == {sign!r}")
             at += 1
-    if not {"Y", "m", "d"} <= where.keys():
-        return None
-    # the code is made of numbers and the format's own signs only; it is what a person would write by hand
-    tests = [f"len(s) != {width}", "not s.isascii()"] if all(c.isascii() for _, c in signs) else [f"len(s) != {width}"]
-    tests += [f"s[{i}] != {c!r}" for i, c in signs]
-    digits = " + ".join(f"s[{a}:{b}]" for a, b in where.values())
-    tests.append(f"not ({digits}).isdecimal()")
-    parts = ", ".join(f"int(s[{where[p][0]}:{where[p][1]}])" for p in "YmdHMS" if p in where)
-    if [p for p in "YmdHMS" if p in where] != list("YmdHMS"[: len(where)]):
-        return None
-    source = f"def parse(s):\n    if {' or '.join(tests)}:\n        raise ValueError\n    return datetime({parts})\n"
-    space: dict[str, Any] = {"datetime": datetime}
+        else:
+            digits[part] = f"{{s[{at}:{at + _WIDTHS[part]}]}}"
+            at += _WIDTHS[part]
+    day, clock = "-".join(digits[p] for p in "Ymd"), ":".join(digits.get(p, "00") for p in "HMS")
+    iso, read = (f"{day}", "date") if kind == "date" else (f"{day} {clock}Z", "instant")
+    whole = "%Y-%m-%d" if kind == "date" else "%Y-%m-%d %H:%M:%S"
+    text = ("s" if kind == "date" else "s + 'Z'") if format == whole else f"f{iso!r}"
+    since = "1900" if kind == "date" else "1951"
+    test = " and ".join(["s.__class__ is str", f"len(s) == {at}", *tests, f"s[:4] > {since!r}"])
+    # the source is made of positions and of the format's own signs, quoted; nothing of a record gets into it
+    source = (
+        f"def quick(s):\n    if {test}:\n        try:\n            return {read}({text}){'' if kind == 'date' else ' - nine'}\n"
+        "        except ValueError:\n            pass\n    return slow(s)\n"
+    )
+    space: dict[str, Any] = {"date": date.fromisoformat, "instant": datetime.fromisoformat, "nine": _NINE, "slow": slow}
     exec(compile(source, f"<date format {format}>", "exec"), space)  # noqa: S102
-    return space["parse"]  # type: ignore[no-any-return]
+    return space["quick"]  # type: ignore[no-any-return]
+
+
+def _quick_iso(slow: Step) -> Step:
+    """The same for ISO 8601 with or without an offset."""
+    instant = datetime.fromisoformat
+
+    def quick(value: Any) -> Any:
+        if value.__class__ is str and len(value) >= 19 and value[:4] > "1951":
+            try:
+                found = instant(value)
+            except ValueError:
+                return slow(value)
+            return (found if found.tzinfo else found.replace(tzinfo=_JST)).astimezone(UTC)
+        return slow(value)
+
+    return quick
 
 
 _LOOSE = re.compile(
@@ -88,14 +104,15 @@ _USUAL = "YYYY-MM-DD, YYYY/MM/DD, YYYYMMDD, YYYY年M月D日 (+ HH:MM[:SS])"
 
 def _loose(body: str) -> datetime:
     """ISO 8601 and the forms usual in Japan: 2026/1/5 9:03, 20260105, 2026年1月5日 9時03分."""
+    try:
+        return datetime.fromisoformat(body)
+    except ValueError:
+        pass
     if not body.isascii():
         body = body.translate(_DIGITS_AND_SIGNS)
     match = _LOOSE.fullmatch(body)
     if match is None:
-        try:
-            return datetime.fromisoformat(body)
-        except ValueError:
-            raise TransformFault("not_a_date", format=_USUAL) from None
+        raise TransformFault("not_a_date", format=_USUAL)
     part = match.groupdict()
     try:
         return datetime(  # noqa: DTZ001  (the zone is put on by the caller)
@@ -116,7 +133,6 @@ _SHAPE = {"Y": r"\d{4}", "y": r"\d{2}", **dict.fromkeys("mdHMSI", r"\d{1,2}"), "
 
 def _strict(format: str) -> Parse:  # noqa: A002
     """A parser for a strptime format; tells a wrong shape from a date that does not exist."""
-    fast = _fixed_width(format)
     try:
         datetime.strptime(datetime(2026, 11, 21).strftime(format), format)  # noqa: DTZ001, DTZ007
     except ValueError as error:
@@ -124,11 +140,6 @@ def _strict(format: str) -> Parse:  # noqa: A002
     shape = re.compile(re.sub(r"%(.)", lambda m: _SHAPE.get(m[1], ".+"), re.escape(format).replace(r"\%", "%")))
 
     def parse(body: str) -> datetime:
-        if fast is not None:
-            try:
-                return fast(body)
-            except ValueError:
-                pass
         try:
             return datetime.strptime(body, format)  # noqa: DTZ007
         except ValueError:
@@ -177,22 +188,13 @@ def _from_days(value: Any) -> Any:
 )
 def datetime_(*, format: _Format | None = None, timezone: _Zone = "Asia/Tokyo", late_hours: bool = False) -> Step:  # noqa: A002
     parse = _loose if format is None else _strict(format)
-    fast = None if format is None or late_hours else _fixed_width(format)
     if late_hours:
         parse = _late(parse)
     zone = ZoneInfo(timezone)
     japan = timezone == "Asia/Tokyo"
-    nine = timedelta(hours=9)
 
     def step(value: Any) -> datetime | None:
         if value.__class__ is str:
-            if fast is not None:
-                try:
-                    found = fast(value)
-                except ValueError:
-                    found = None
-                if found is not None and japan and _JST_SINCE <= found.year < 9999:
-                    return found.replace(tzinfo=UTC) - nine
             body = value.strip()
         else:
             body = _from_days(value)
@@ -204,14 +206,15 @@ def datetime_(*, format: _Format | None = None, timezone: _Zone = "Asia/Tokyo", 
             return None
         found = parse(body)
         try:
-            return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+            if found.tzinfo is None:
+                found = found.replace(tzinfo=_JST if japan and found.year > 1951 else zone)
+            return found.astimezone(UTC)
         except OverflowError:
             raise TransformFault("impossible_date") from None
 
-    return step
-
-
-transform_datetime = datetime_
+    if not japan or late_hours:
+        return step
+    return _quick(format, "datetime", step) if format else _quick_iso(_quick("%Y/%m/%d %H:%M:%S", "datetime", step))
 
 
 @transform(
@@ -239,10 +242,11 @@ def date_(*, format: _Format | None = None) -> Step:  # noqa: A002
             return body
         if not body or _is_null(body):
             return None
-        found = parse(body)
-        return found.date()
+        return parse(body).date()
 
-    return step
+    if format is not None:
+        return _quick(format, "date", step)
+    return _quick("%Y-%m-%d", "date", _quick("%Y/%m/%d", "date", step))
 
 
 # ---------------------------------------------------------------- the Japanese calendar
@@ -308,15 +312,21 @@ def wareki(*, era: Annotated[str, Field(pattern="^(令和|平成|昭和|大正|�
 # ---------------------------------------------------------------- outgoing
 
 
-def _instant(value: Any) -> datetime | date:
-    """A canonical date or instant, as an object or in ISO 8601."""
-    if isinstance(value, date):
-        return value
-    body = as_text(value)
-    try:
-        return date.fromisoformat(body) if len(body) == 10 else datetime.fromisoformat(body)
-    except ValueError:
-        raise TransformFault("not_a_date", format="ISO 8601") from None
+def _instant(value: Any) -> datetime | date | None:
+    """A canonical date or aware instant, as an object or in ISO 8601; null for blank text."""
+    found = value
+    if not isinstance(value, date):
+        body = as_text(value)
+        if not body:
+            return None
+        try:
+            found = date.fromisoformat(body) if len(body) == 10 else datetime.fromisoformat(body)
+        except ValueError:
+            raise TransformFault("not_a_date", format="ISO 8601") from None
+    if isinstance(found, datetime) and found.tzinfo is None:
+        found = found.replace(tzinfo=UTC)
+    assert isinstance(found, date)
+    return found
 
 
 @transform(
@@ -332,11 +342,11 @@ def _instant(value: Any) -> datetime | date:
 def format_date(*, format: _Format = "%Y/%m/%d", timezone: _Zone = "Asia/Tokyo") -> Step:  # noqa: A002
     zone = ZoneInfo(timezone)
 
-    def step(value: Any) -> str:
+    def step(value: Any) -> str | None:
         found = _instant(value)
-        if isinstance(found, datetime) and found.tzinfo:
+        if isinstance(found, datetime):
             found = found.astimezone(zone)
-        return found.strftime(format)
+        return None if found is None else found.strftime(format)
 
     return step
 
@@ -353,12 +363,15 @@ def format_date(*, format: _Format = "%Y/%m/%d", timezone: _Zone = "Asia/Tokyo")
 )
 def format_datetime(*, format: _Format = "%Y/%m/%d %H:%M:%S", timezone: _Zone = "Asia/Tokyo") -> Step:  # noqa: A002
     zone = ZoneInfo(timezone)
+    japan = timezone == "Asia/Tokyo"
 
-    def step(value: Any) -> str:
+    def step(value: Any) -> str | None:
         found = _instant(value)
+        if found is None:
+            return None
         if not isinstance(found, datetime):
             raise TransformFault("not_a_date", format="ISO 8601")
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(zone).strftime(format)
+        return found.astimezone(_JST if japan and found.year > 1951 else zone).strftime(format)
 
     return step
 
@@ -371,11 +384,12 @@ def format_datetime(*, format: _Format = "%Y/%m/%d %H:%M:%S", timezone: _Zone = 
     examples=[({}, "2025-07-01", "R07/07/01"), ({"style": "long"}, "2019-05-01", "令和元年5月1日")],
 )
 def format_wareki(*, style: Annotated[str, Field(pattern="^(short|long)$")] = "short") -> Step:
-    def step(value: Any) -> str:
-        found = _instant(value)
-        day = found.astimezone(_JST).date() if isinstance(found, datetime) and found.tzinfo else found
+    def step(value: Any) -> str | None:
+        day = _instant(value)
+        if day is None:
+            return None
         if isinstance(day, datetime):
-            day = day.date()
+            day = day.astimezone(_JST).date()
         for name, sign, _, began in _ERAS:
             if day >= began:
                 year = day.year - began.year + 1

@@ -99,8 +99,10 @@ _PHONE_SIGNS = str.maketrans("", "", "-() .")
 
 def to_phone(value: Any) -> str | None:
     """Digits as dialled in Japan, or + and the country code; 3 to 15 digits."""
-    if value.__class__ is str and value.isdecimal() and value.isascii() and 3 <= len(value) <= 15:
-        return value  # type: ignore[no-any-return]
+    if value.__class__ is str:
+        digits = value.replace("-", "")
+        if digits.isdecimal() and digits.isascii() and 3 <= len(digits) <= 15:
+            return digits  # type: ignore[no-any-return]
     body = as_text(value)
     if not body:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from mappings.faults import TransformFault
 from mappings.transforms.registry import BadParameter, Step, as_text, transform
 
 _FOLD = str.maketrans("０１２３４５６７８９．，＋－−ー▲△", "0123456789.,+-----")
+_GROUPED = re.compile(r"-?(?:\d+|\d{1,3}(?:,\d{3})+)", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d*)?|[+-]?\.\d+")
 _MONEY_SIGNS = str.maketrans("", "", "¥￥\\円 　")
 
@@ -51,6 +53,8 @@ def to_integer(value: Any) -> int | None:
         return value  # type: ignore[no-any-return]
     if value.__class__ is str and value.isdecimal() and value.isascii():
         return int(value)
+    if value.__class__ is str and _GROUPED.fullmatch(value):
+        return int(value.replace(",", ""))
     number = _decimal(value, "not_an_integer")
     if number is None:
         return None
@@ -172,8 +176,10 @@ def boolean(*, truthy: list[str | int] | None = None, falsy: list[str | int] | N
     known = "/".join(words)
 
     def step(value: Any) -> bool | None:
-        if value is True or value is False:
-            return value
+        if value.__class__ is bool:
+            return value  # type: ignore[no-any-return]
+        if value.__class__ is str and value in words:
+            return words[value]
         body = as_text(value).lower()
         if not body:
             return None
@@ -199,25 +205,33 @@ def to_minor(value: Any, digits: int, currency: str) -> int | None:
     return int(scaled)
 
 
-def _amount(currency: str, implied_decimals: int, unset: list[int | str], sign: str) -> Step:
+def amount_reader(
+    currency: str = "JPY", implied_decimals: int = 0, unset: Sequence[int | str] = (), sign: str = "keep"
+) -> Step:
+    """A step that reads an amount in major units as minor units."""
     digits = minor_digits(currency) - implied_decimals
     missing = frozenset(str(word) for word in unset)
-    plain = digits == 0 and not missing and sign == "keep"
 
     def step(value: Any) -> int | None:
-        if plain:
+        if digits == 0:
             if value.__class__ is int:
                 return value  # type: ignore[no-any-return]
-            if value.__class__ is str and value.isdecimal() and value.isascii():
-                return int(value)
-        if missing and str(value).strip() in missing:
+            if value.__class__ is str and (value.isdecimal() and value.isascii() or _GROUPED.fullmatch(value)):
+                return int(value.replace(",", ""))
+        return to_minor(value, digits, currency)
+
+    if not missing and sign == "keep":
+        return step
+
+    def careful(value: Any) -> int | None:
+        if str(value).strip() in missing:
             return None
-        amount = to_minor(value, digits, currency)
+        amount = step(value)
         if amount is None or sign == "keep":
             return amount
         return abs(amount) if sign == "absolute" else -amount
 
-    return step
+    return careful
 
 
 _Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
@@ -251,7 +265,7 @@ def money(
     unset: list[int | str] = [],  # noqa: B006  (read only)
     sign: Literal["keep", "absolute", "negate"] = "keep",
 ) -> Step:
-    amount_of = _amount(currency, implied_decimals, unset, sign)
+    amount_of = amount_reader(currency, implied_decimals, unset, sign)
     fixed: dict[str, Any] = {}
     if currency != "JPY":
         fixed["currency"] = currency
@@ -267,7 +281,7 @@ def money(
         of_value = amount_of
         if "currency" in computed:
             currency = computed["currency"] or "JPY"
-            of_value = _amount(currency, implied_decimals, unset, sign)
+            of_value = amount_reader(currency, implied_decimals, unset, sign)
         amount = of_value(value)
         if amount is None:
             return None
@@ -294,7 +308,7 @@ def money_minor(
     unset: list[int | str] = [],  # noqa: B006  (read only)
     sign: Literal["keep", "absolute", "negate"] = "keep",
 ) -> Step:
-    return _amount(currency, implied_decimals, unset, sign)
+    return amount_reader(currency, implied_decimals, unset, sign)
 
 
 _RATES: dict[Any, str] = {10: "0.1", 8: "0.08", 0: "0", "10": "0.1", "8": "0.08", "0": "0", "0.1": "0.1", "0.08": "0.08"}

@@ -257,8 +257,14 @@ def truncate(
 
     def step(value: Any) -> str | None:
         body = as_text(value)[:chars]
-        if bytes is not None and len(body) * 4 > bytes:
-            body = _cut(body, bytes, encoding)
+        if bytes is not None:
+            try:
+                coded = body.encode(encoding)
+            except UnicodeEncodeError:
+                body = _cut(body, bytes, encoding)
+            else:
+                if len(coded) > bytes:
+                    body = coded[:bytes].decode(encoding, "ignore")
         return body.rstrip() or None
 
     return step
