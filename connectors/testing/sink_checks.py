@@ -64,8 +64,8 @@ class Sent:
     error: Exception | None
     rig: Rig
 
-    def verdicts(self) -> dict[str, Verdict]:
-        return {outcome.key: outcome.verdict for outcome in self.outcomes}
+    def verdicts(self) -> dict[str, str]:
+        return {outcome.key: outcome.verdict.value for outcome in self.outcomes}
 
 
 def one_outcome_per_change(stage: Stage, sink: Sink) -> None:
@@ -167,7 +167,7 @@ def whole_is_one_verdict(stage: Stage, sink: Sink) -> None:
     case = stage.sink_case(sink.name)
     for batch in case.batches(sink.batch_size):
         with stage.open(sink.name, params=case.params, now=case.now) as rig:
-            verdicts = {outcome.verdict for outcome in sink.run(rig.call, batch)}
+            verdicts = {outcome.verdict.value for outcome in sink.run(rig.call, batch)}
         hold(
             len(verdicts) == 1,
             f"{sink.name}: whole=True is declared, but one batch came out as {sorted(verdicts)}",
@@ -205,7 +205,7 @@ def bad_requests_are_not_done(stage: Stage, sink: Sink) -> None:
     if _sent(stage, sink).rig.requests:
         sent = _sent(stage, sink, through=bad_request())
         _hold_contract_error(sink, sent, "HTTP 400")
-        done = [key for key, verdict in sent.verdicts().items() if verdict is Verdict.DONE]
+        done = [key for key, verdict in sent.verdicts().items() if verdict == Verdict.DONE]
         hold(not done, f"{sink.name}: HTTP 400 to every request, and yet {done} are told as done")
 
 
@@ -245,7 +245,7 @@ def _hold_nothing_settled(sink: Sink, sent: Sent, what: str) -> None:
             isinstance(sent.error, Retry), f"{sink.name}: {what} should raise Retry; it raised {sent.error!r}"
         )
         return
-    settled = {key: verdict for key, verdict in sent.verdicts().items() if verdict is not Verdict.RETRY}
+    settled = {key: verdict for key, verdict in sent.verdicts().items() if verdict != Verdict.RETRY}
     hold(not settled, f"{sink.name}: {what} should end in Retry or in retry outcomes, but came {settled}")
 
 

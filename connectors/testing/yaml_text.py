@@ -6,7 +6,9 @@ phone numbers do not survive that. Here only JSON's numbers, true, false and nul
 
 from __future__ import annotations
 
+import copy
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,12 @@ _Dumper.add_representer(str, _text)
 
 def load_yaml(path: Path) -> Any:
     """The content of a YAML or JSON file. Raises `BadFile` naming file, line and column."""
+    return copy.deepcopy(_parsed(path, path.stat().st_mtime_ns))
+
+
+@lru_cache(maxsize=64)
+def _parsed(path: Path, _modified: int) -> Any:
+    """Every check reads its recording anew, and parsing is what costs."""
     try:
         return yaml.load(path.read_text("utf-8"), Loader=_Loader)  # noqa: S506  (a SafeLoader with fewer types)
     except yaml.YAMLError as error:
