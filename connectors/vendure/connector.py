@@ -22,6 +22,7 @@ from connectors.vendure.sources import (
     orders,
     products,
     stock,
+    variants,
 )
 from connectors.vendure.stock import StockRow, set_stock
 
@@ -43,6 +44,14 @@ connector.source(
     overlap=OVERLAP,
     deletes=Deletes.ABSENCE,
 )(products)
+connector.source(
+    "variants",
+    key="id",
+    title=Title("バリエーション（SKU）", "Variants (SKUs)"),
+    cursor=Since,
+    overlap=OVERLAP,
+    deletes=Deletes.ABSENCE,
+)(variants)
 connector.source("stock", key="id", title=Title("在庫", "Stock levels"), deletes=Deletes.ABSENCE)(stock)
 connector.source("orders", key="code", title=Title("受注", "Orders"), cursor=OrderCursor, overlap=OVERLAP)(
     orders

@@ -145,16 +145,26 @@ def _skus(order: Mapping[str, Any]) -> dict[str, str]:
 
 def _units(order: Mapping[str, Any], lines: tuple[LineRow, ...]) -> Counter[str]:
     """SKU -> units asked for; by SKU, since a warehouse may know nothing else."""
-    skus = _skus(order)
     units: Counter[str] = Counter()
     for line in lines:
-        sku = skus.get(line.orderLineId or "", line.sku)
-        if sku is None or sku not in skus.values():
-            raise Refused(
-                f"order {order['code']} has no line {line.orderLineId or line.sku!r}", code="unknown_line"
-            )
-        units[sku] += line.quantity
+        units[_skus(order)[_places(order, line)[0]]] += line.quantity
     return +units
+
+
+def _places(order: Mapping[str, Any], line: LineRow) -> list[str]:
+    """Ids of the order lines that a line may mean: the one of its id, or all of its SKU.
+
+    A warehouse may number lines its own way, so an id counts only where its SKU agrees.
+    """
+    skus = _skus(order)
+    if line.orderLineId in skus and line.sku in (None, skus[line.orderLineId]):
+        return [line.orderLineId]
+    places = [place for place, sku in skus.items() if sku == line.sku]
+    if not places:
+        raise Refused(
+            f"order {order['code']} has no line {line.sku or line.orderLineId!r}", code="unknown_line"
+        )
+    return places
 
 
 def _units_of(order: Mapping[str, Any], fulfilment: Mapping[str, Any]) -> Counter[str]:
@@ -178,16 +188,10 @@ def _open_units(order: Mapping[str, Any]) -> dict[str, int]:
 def _chosen(order: Mapping[str, Any], lines: tuple[LineRow, ...]) -> list[dict[str, Any]]:
     """Order line ids and quantities; a line known only by SKU takes the order's lines of that SKU one by one."""
     remaining = _open_units(order)
-    skus = _skus(order)
     chosen: Counter[str] = Counter()
     for line in lines:
-        places = (
-            [line.orderLineId]
-            if line.orderLineId in skus
-            else [i for i, sku in skus.items() if sku == line.sku]
-        )
         wanted = line.quantity
-        for place in places:
+        for place in _places(order, line):
             taken = min(wanted, max(remaining[place], 0))
             chosen[place] += taken
             remaining[place] -= taken
@@ -262,15 +266,8 @@ def _to_cancel(order: Mapping[str, Any], row: CancellationRow) -> list[dict[str,
     remaining = _open_units(order)
     totals: Counter[str] = Counter()
     if row.lines:
-        by_sku = {line["productVariant"]["sku"]: line["id"] for line in order["lines"]}
         for wanted in row.lines:
-            place = wanted.orderLineId if wanted.orderLineId in remaining else by_sku.get(wanted.sku or "")
-            if place is None:
-                raise Refused(
-                    f"order {order['code']} has no line {wanted.orderLineId or wanted.sku!r}",
-                    code="unknown_line",
-                )
-            totals[place] += wanted.quantity
+            totals[_places(order, wanted)[0]] += wanted.quantity
     else:
         totals.update({line["id"]: line["orderPlacedQuantity"] for line in order["lines"]})
     lines = []

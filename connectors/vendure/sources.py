@@ -1,4 +1,4 @@
-"""What comes out of Vendure: products, stock levels, orders, customers."""
+"""What comes out of Vendure: products, variants, stock levels, orders, customers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from connectors.vendure.api import Api
 from connectors.vendure.config import VendureConfig
 from connectors.vendure.walk import Chunk, Row, instant, walk_by_id, walk_by_time, wire_time
 
-__all__ = ["OVERLAP", "OrderCursor", "ProductCursor", "Since", "customers", "orders", "products", "stock"]
+__all__ = [
+    "OVERLAP",
+    "OrderCursor",
+    "ProductCursor",
+    "Since",
+    "customers",
+    "orders",
+    "products",
+    "stock",
+    "variants",
+]
 
 OVERLAP = timedelta(minutes=2)
 """Rows of transactions that commit late, and whole-second timestamps."""
@@ -141,6 +151,16 @@ def _products_of_changed_variants(
     return list(found), known
 
 
+def variants(call: Call[VendureConfig], cursor: Since | None) -> Iterator[Page]:
+    """Variants one by one, each with the head of its product: what the shop calls a SKU.
+
+    Without a cursor the listing is complete. A product that is switched off leaves its variants' `updatedAt` as it is.
+    """
+    api = Api(call)
+    _ = api.channel
+    yield from _by_time(_List(api, "Variants", "productVariants"), cursor, "variants")
+
+
 # ---------------------------------------------------------------- stock
 
 
@@ -251,9 +271,14 @@ def customers(call: Call[VendureConfig], cursor: Since | None) -> Iterator[Page]
     A changed address leaves the customer's `updatedAt` as it is (seen on 3.7.3): it comes with the customer's next
     change, with an event of the shop's plugin, or with a read without cursor, which is a complete listing.
     """
-    listing = _List(Api(call), "Customers", "customers")
+    yield from _by_time(_List(Api(call), "Customers", "customers"), cursor, "customers")
+
+
+def _by_time(listing: _List, cursor: Since | None, name: str) -> Iterator[Page]:
+    """A list that its own `updatedAt` tells all about."""
+    call = listing.api.call
     if ids := _asked(call):
-        yield from (Page(cursor, rows, name="customers by id") for rows in listing.by_ids(ids))
+        yield from (Page(cursor, rows, name=f"{name} by id") for rows in listing.by_ids(ids))
         return
     whole = cursor is None and "since" not in call.params
     updated_at = cursor.updated_at if cursor else None
@@ -261,4 +286,4 @@ def customers(call: Call[VendureConfig], cursor: Since | None) -> Iterator[Page]
         updated_at = _newest(updated_at, chunk.rows)
         if chunk.rows or (whole and chunk.last):
             reached = Since(updated_at=updated_at) if updated_at else None
-            yield Page(reached, chunk.rows, name=f"customers {number}", complete=whole and chunk.last)
+            yield Page(reached, chunk.rows, name=f"{name} {number}", complete=whole and chunk.last)

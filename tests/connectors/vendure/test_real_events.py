@@ -29,7 +29,7 @@ def receiver() -> Iterator[tuple[str, Calls]]:
     calls: Calls = queue.Queue()
 
     class Door(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802  (the base class names it)
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             calls.put((dict(self.headers), body))
             self.send_response(202)

@@ -1,0 +1,1 @@
+"""Mappings of Vendure: what its Admin API says, and what its sinks take."""
