@@ -1,0 +1,6 @@
+"""Exchange of CSV and fixed-length files with a partner, over a local folder or SFTP. Layouts are data."""
+
+from connectors.file_exchange.config import FileExchangeConfig
+from connectors.file_exchange.exchange import connector
+
+__all__ = ["FileExchangeConfig", "connector"]
