@@ -24,10 +24,14 @@ def items(call: Call[RakutenConfig], _: None = None) -> Iterator[Page]:
 
 
 def skus(call: Call[RakutenConfig], _: None = None) -> Iterator[Page]:
-    """One record per SKU: `{manageNumber, variantId, variant, item}`, where `item` is the item without variants."""
+    """One record per SKU: `{id, manageNumber, variantId, variant, item}`, `item` being the item without variants.
+
+    `id` is "manageNumber/variantId": a variantId alone ("normal-inventory") recurs across items.
+    """
     for found, last in _walk(call):
         records = [
             {
+                "id": f"{item['manageNumber']}/{variant_id}",
                 "manageNumber": item["manageNumber"],
                 "variantId": variant_id,
                 "variant": variant,
@@ -40,7 +44,7 @@ def skus(call: Call[RakutenConfig], _: None = None) -> Iterator[Page]:
 
 
 def stock_levels(call: Call[RakutenConfig], _: None = None) -> Iterator[Page]:
-    """One record per SKU whose stock was ever set: `{manageNumber, variantId, quantity, created, updated}`."""
+    """One record per SKU whose stock was ever set: `{id, manageNumber, variantId, quantity, created, updated}`."""
     for found, last in _walk(call):
         asked = [
             {"manageNumber": item["manageNumber"], "variantId": variant_id}
@@ -49,7 +53,8 @@ def stock_levels(call: Call[RakutenConfig], _: None = None) -> Iterator[Page]:
         ]
         rows: list[Mapping[str, Any]] = []
         for n in range(0, len(asked), BULK_GET_LIMIT):
-            rows += read_stock(call, asked[n : n + BULK_GET_LIMIT])
+            found_rows = read_stock(call, asked[n : n + BULK_GET_LIMIT])
+            rows += [{"id": f"{row['manageNumber']}/{row['variantId']}", **row} for row in found_rows]
         yield Page(cursor=None, records=rows, name="inventories/bulk-get", complete=last)
 
 

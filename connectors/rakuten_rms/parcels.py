@@ -21,12 +21,11 @@ _NOT_YET = frozenset({100, 200})
 
 
 class Refusal(Exception):
-    """The order cannot take this report. `later`: it may, once the order moved on."""
+    """The order cannot take this report."""
 
-    def __init__(self, reason: str, code: str, *, later: bool = False) -> None:
+    def __init__(self, reason: str, code: str) -> None:
         super().__init__(reason)
         self.code = code
-        self.later = later
 
 
 def plan(change: Change, order: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -54,7 +53,6 @@ def plan(change: Change, order: Mapping[str, Any] | None) -> list[dict[str, Any]
             f"注文はまだ発送待ちになっていません（{progress}）。"
             f" / the order is at {progress}, not yet to be shipped (300)",
             "not_ready",
-            later=True,
         )
     shown = {basket.get("basketId"): basket for basket in order.get("PackageModelList") or ()}
     before = {

@@ -37,10 +37,10 @@ connector.source(
 connector.source(
     "items", key="manageNumber", title=Title("商品", "Items"), deletes=Deletes.ABSENCE, order="updated"
 )(items)
-connector.source("skus", key="variantId", title=Title("SKU", "SKUs"), deletes=Deletes.ABSENCE)(skus)
+connector.source("skus", key="id", title=Title("SKU", "SKUs"), deletes=Deletes.ABSENCE)(skus)
 connector.source(
     "stock_levels",
-    key="variantId",
+    key="id",
     title=Title("在庫（照合用）", "Stock, for comparison"),
     deletes=Deletes.ABSENCE,
     order="updated",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from connectors.contract import Batch, Call, Change, Outcome, Refused, Retry
@@ -20,8 +19,6 @@ from connectors.rakuten_rms.parcels import Refusal, detail_ids, plan
 from connectors.transport.http import Intent
 
 __all__ = ["already_reported", "shipments"]
-
-_UNTIL_CONFIRMED = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ def shipments(call: Call[RakutenConfig], batch: Batch) -> Iterable[Outcome]:
         try:
             missing = plan(change, order)
         except Refusal as refusal:
-            yield _refusal(change, refusal)
+            yield Outcome.refused(change.key, str(refusal), code=refusal.code)
             continue
         if missing:
             todo.setdefault(str(change.record["orderNumber"]), []).append((change, missing))
@@ -86,12 +83,6 @@ def _with_orders(
         known |= {o["orderNumber"]: o for o in fetch_orders(call, numbers[n : n + GET_ORDER_LIMIT])}
     for change in batch:
         yield change, known.get(str(change.record.get("orderNumber")))
-
-
-def _refusal(change: Change, refusal: Refusal) -> Outcome:
-    if refusal.later:
-        return Outcome.retry(change.key, str(refusal), after=_UNTIL_CONFIRMED)
-    return Outcome.refused(change.key, str(refusal), code=refusal.code)
 
 
 def _done(change: Change, details: Sequence[int]) -> Outcome:

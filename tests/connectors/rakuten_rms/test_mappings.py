@@ -100,7 +100,14 @@ def test_skus_are_the_same_words_in_orders_and_listings() -> None:
     known = {
         Listing.model_validate(
             load_mapping("rakuten_rms/listings.in").to_entity(
-                {"manageNumber": number, "variantId": variant_id, "variant": variant, "item": item}, CONTEXT
+                {
+                    "id": f"{number}/{variant_id}",
+                    "manageNumber": number,
+                    "variantId": variant_id,
+                    "variant": variant,
+                    "item": item,
+                },
+                CONTEXT,
             )
         ).sku
         for number, item in shop.items.items()
