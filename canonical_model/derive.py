@@ -159,7 +159,8 @@ def _fulfilment_axis(order: Order, lines: tuple[OrderLine, ...]) -> FulfilmentSt
     if not any(wanted.values()) and not shipped_any:
         cancelled = order.is_cancelled or any(line.quantity.cancelled for line in lines)
         return FulfilmentStatus.CANCELLED if cancelled else FulfilmentStatus.NONE
-    if all(line.quantity.delivered >= wanted[line.id] for line in lines):
+    # what was cancelled and left all the same must arrive too
+    if all(line.quantity.delivered >= max(wanted[line.id], line.quantity.shipped) for line in lines):
         return FulfilmentStatus.DELIVERED
     if all(line.quantity.shipped >= wanted[line.id] for line in lines):
         return FulfilmentStatus.SHIPPED

@@ -102,6 +102,22 @@ def test_lines_all_cancelled_by_their_system_count_as_cancelled(order: Builder) 
     assert axes(derive_order(order(lines=lines), OrderFacts()))[1] == "cancelled"
 
 
+def test_what_was_cancelled_and_left_all_the_same_is_shipped_until_it_arrives(
+    order: Builder, shipment: Builder
+) -> None:
+    lines = [
+        {
+            "id": "1",
+            "sku": "A",
+            "name": "x",
+            "quantity": {"ordered": 1, "cancelled": 1},
+            "unit_price": {"amount": 1},
+        }
+    ]
+    late = shipment("s1", [{"sku": "A", "quantity": 1}])
+    assert axes(derive_order(order(lines=lines), OrderFacts(shipments=(late,))))[1] == "shipped"
+
+
 @pytest.mark.parametrize(
     ("events", "axis"),
     [
