@@ -55,7 +55,7 @@ class Asked(_Part):
         path, mark, query = self.path.partition("?")
         if mark:
             self.path = path
-            self.query = {**_lists(parse_qsl(query, keep_blank_values=True)), **self.query}
+            self.query = {**as_lists(parse_qsl(query, keep_blank_values=True)), **self.query}
         return self
 
 
@@ -151,7 +151,7 @@ def differences(asked: Asked, request: httpx.Request) -> Iterator[str]:
     ):
         yield f"path: recorded {asked.path}, sent {request.url.path}"
     yield from _unlike(
-        asked.query, _lists(parse_qsl(request.url.query.decode(), keep_blank_values=True)), "query"
+        asked.query, as_lists(parse_qsl(request.url.query.decode(), keep_blank_values=True)), "query"
     )
     for name, value in asked.headers.items():
         if name not in request.headers:
@@ -169,7 +169,7 @@ def _body_differences(asked: Asked, request: httpx.Request) -> Iterator[str]:
             yield "body: recorded JSON, sent something else"
     if asked.form is not None:
         yield from _unlike(
-            asked.form, _lists(parse_qsl(request.content.decode(), keep_blank_values=True)), "form"
+            asked.form, as_lists(parse_qsl(request.content.decode(), keep_blank_values=True)), "form"
         )
     if (
         asked.text is not None
@@ -197,7 +197,7 @@ def _unlike(recorded: Any, sent: Any, place: str) -> Iterator[str]:
         yield f"{place}: recorded {recorded!r}, sent {sent!r}"
 
 
-def _lists(pairs: list[tuple[str, str]]) -> dict[str, str | list[str]]:
+def as_lists(pairs: list[tuple[str, str]]) -> dict[str, str | list[str]]:
     """Query or form as a mapping; a name that comes more than once has a list."""
     named: dict[str, list[str]] = {}
     for key, value in pairs:

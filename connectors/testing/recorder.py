@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from connectors.calls import open_call
 from connectors.contract import Call, Connector
-from connectors.testing.playback import is_text
+from connectors.testing.playback import as_lists, is_text
 from connectors.testing.yaml_text import dump_yaml
 from connectors.transport.redaction import MASK, Redactor, is_personal_key, is_secret_key, secret_values
 
@@ -34,9 +34,10 @@ _STAND_INS = (
     (("address", "street", "住所"), "見本町1-1"),
     (("name", "氏名", "名"), "見本"),
 )
-"""What a personal value becomes, by its key: something of the same kind, so that mappings and models still
-take it.
-"""
+"""What a personal value of an answer becomes, by its key: something of the same kind, so that mappings and models
+still take it. In requests it becomes a mask, which matches anything."""
+
+StandIn = Callable[[str], str]
 
 
 @contextmanager
@@ -86,15 +87,14 @@ class _Listening(httpx.BaseTransport):
 
     def _asked(self, request: httpx.Request) -> dict[str, Any]:
         asked: dict[str, Any] = {"method": request.method, "path": request.url.path}
-        query = [(key, self._value(key, value)) for key, value in parse_qsl(request.url.query.decode(), True)]
+        query = parse_qsl(request.url.query.decode(), keep_blank_values=True)
         if query:
-            asked["query"] = {key: [v for k, v in query if k == key] for key, _ in query}
-            asked["query"] = {key: v[0] if len(v) == 1 else v for key, v in asked["query"].items()}
+            asked["query"] = self._pairs(query)
         kind = request.headers.get("content-type", "")
         if request.content and "form-urlencoded" in kind:
-            asked["form"] = {k: self._value(k, v) for k, v in parse_qsl(request.content.decode(), True)}
+            asked["form"] = self._pairs(parse_qsl(request.content.decode(), keep_blank_values=True))
         elif request.content:
-            asked |= self._body(request.content, kind)
+            asked |= self._body(request.content, kind, _masked)
         return asked
 
     def _answered(self, response: httpx.Response) -> dict[str, Any]:
@@ -103,35 +103,41 @@ class _Listening(httpx.BaseTransport):
             for name, value in response.headers.items()
             if name not in _DROPPED
         }
-        answered: dict[str, Any] = {"status": response.status_code}
-        body = self._body(response.content, headers.get("content-type", "")) if response.content else {}
-        if "json" in body and headers.get("content-type", "").startswith("application/json"):
+        kind = headers.get("content-type", "")
+        body = self._body(response.content, kind, _stand_in) if response.content else {}
+        if "json" in body and kind.startswith("application/json"):
             del headers["content-type"]
-        return answered | ({"headers": headers} if headers else {}) | body
+        return {"status": response.status_code} | ({"headers": headers} if headers else {}) | body
 
-    def _body(self, content: bytes, kind: str) -> dict[str, Any]:
+    def _body(self, content: bytes, kind: str, personal: StandIn) -> dict[str, Any]:
         try:
-            return {"json": self._scrubbed("", json.loads(content))}
+            return {"json": self._scrubbed("", json.loads(content), personal)}
         except ValueError:
             pass
         if is_text(kind):
             return {"text": self._redactor.text(content.decode("utf-8", "replace"))}
         return {"base64": base64.b64encode(content).decode()}
 
-    def _scrubbed(self, key: str, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: self._scrubbed(name, item) for name, item in value.items()}
-        if isinstance(value, list):
-            return [self._scrubbed(key, item) for item in value]
-        return self._value(key, value)
+    def _pairs(self, pairs: list[tuple[str, str]]) -> dict[str, str | list[str]]:
+        scrubbed = [(key, self._scrubbed(key, value, _masked)) for key, value in pairs]
+        return as_lists(scrubbed)
 
-    def _value(self, key: str, value: Any) -> Any:
+    def _scrubbed(self, key: str, value: Any, personal: StandIn) -> Any:
+        if isinstance(value, dict):
+            return {name: self._scrubbed(name, item, personal) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self._scrubbed(key, item, personal) for item in value]
         if not isinstance(value, str) or not value:
             return value
         if is_secret_key(key):
             return MASK
-        if is_personal_key(key):
-            return next(
-                (stand_in for words, stand_in in _STAND_INS if any(w in key.lower() for w in words)), MASK
-            )
-        return self._redactor.data(value)
+        return personal(key) if is_personal_key(key) else self._redactor.data(value)
+
+
+def _stand_in(key: str) -> str:
+    lower = key.lower()
+    return next((stand_in for words, stand_in in _STAND_INS if any(word in lower for word in words)), MASK)
+
+
+def _masked(_key: str) -> str:
+    return MASK

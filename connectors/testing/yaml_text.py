@@ -25,6 +25,10 @@ class _Loader(yaml.SafeLoader):
     """SafeLoader with the plain values of JSON."""
 
 
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that quotes what either reader would take for more than text, and keeps long texts readable."""
+
+
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("null", r"(?:null|~|)", ["n", "~", ""]),
@@ -32,11 +36,8 @@ for _tag, _pattern, _first in (
     ("int", r"-?(?:0|[1-9]\d*)", list("-0123456789")),
     ("float", r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?", list("-0123456789")),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^{_pattern}$"), _first)
-
-
-class _Dumper(yaml.SafeDumper):
-    """SafeDumper that keeps long texts of several lines readable."""
+    for _side in (_Loader, _Dumper):
+        _side.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^{_pattern}$"), _first)
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
