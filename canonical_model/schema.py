@@ -8,6 +8,7 @@ from typing import Any
 
 import canonical_model
 from canonical_model.entity import ENTITIES, Entity
+from canonical_model.labels import field_label
 
 __all__ = ["SCHEMA_FOLDER", "current_schemas", "schema_of", "schema_text", "write_schemas"]
 
@@ -17,12 +18,15 @@ SCHEMA_FOLDER = Path(canonical_model.__file__).parent / "schemas"
 def schema_of(model: type[Entity]) -> dict[str, Any]:
     """The schema of one entity's stored form.
 
-    Titles are English, with Japanese beside them in `x-title-ja`; every code list carries the labels of its codes in
-    both languages in `x-labels`.
+    Titles of kinds, fields and code lists are English, with Japanese beside them in `x-title-ja`; every code list
+    carries the labels of its codes in both languages in `x-labels`.
     """
     ja, en = model.titles
     schema = model.model_json_schema(mode="validation")
     schema.pop("title", None)
+    _name_fields(model.__name__, schema)
+    for name, part in schema.get("$defs", {}).items():
+        _name_fields(name, part)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"{model.kind}.schema.json",
@@ -30,6 +34,12 @@ def schema_of(model: type[Entity]) -> dict[str, Any]:
         "x-title-ja": ja,
         **schema,
     }
+
+
+def _name_fields(model: str, schema: dict[str, Any]) -> None:
+    for field, part in schema.get("properties", {}).items():
+        part["title"] = field_label(model, field, "en")
+        part["x-title-ja"] = field_label(model, field)
 
 
 def current_schemas() -> dict[str, dict[str, Any]]:
