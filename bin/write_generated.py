@@ -1,4 +1,4 @@
-"""Write anew what is derived from code: JSON Schemas, and with `--docs` also the page of each connector."""
+"""Write anew what is derived from code: JSON Schemas, and with `--docs` also the reference page of each connector."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def main(arguments: list[str]) -> None:
         written.append(_write(path, text))
     if "--docs" in arguments:
         for name, connector in load_connectors().items():
-            written.append(_write(ROOT / f"docs/connectors/{name}.md", docs_page(connector, "en")))
-            written.append(_write(ROOT / f"docs/connectors/{name}.ja.md", docs_page(connector, "ja")))
+            written.append(_write(ROOT / f"docs/reference/{name}.md", docs_page(connector, "en")))
+            written.append(_write(ROOT / f"docs/reference/{name}.ja.md", docs_page(connector, "ja")))
     sys.stdout.write(f"{len(written)} files written\n")
 
 

@@ -4,7 +4,7 @@ PostgreSQL refuses to run as root. Started by an ordinary user it runs as that u
 `TSUNAGI_HOME/postgres/data`. Started by root it runs under a user id that nobody else has, and then that user
 must be able to walk to its data and its programs. A checkout under `/root` (mode 0700) is closed to it;
 opening someone's home folder is no answer, so data (and a copy of the programs) then lie in
-`/var/lib/tsunagi`, and `server.json` says so. See `docs/decisions/0001-embedded-postgres.md`.
+`/var/lib/tsunagi`, and `server.json` says so. See `docs/decisions/embedded-postgres.md`.
 """
 
 from __future__ import annotations
