@@ -42,6 +42,8 @@ for _tag, _pattern, _first in (
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     style = "|" if "\n" in value and not re.search(r"[^\S\n]\n|\r", value) else None
+    if re.search("[\x85\u2028\u2029]", value):
+        style = '"'  # line breaks to YAML: any other style would give them back as blanks
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

@@ -129,6 +129,7 @@ def test_a_secret_as_a_default_is_found(judge: Judge) -> None:
     )
 
 
+@pytest.mark.airflow
 def test_airflow_masks_what_the_kit_takes_for_masked() -> None:
     masker = pytest.importorskip(
         "airflow._shared.secrets_masker.secrets_masker", reason="Airflow is not installed"
