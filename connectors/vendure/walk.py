@@ -52,13 +52,14 @@ def walk_by_time(
     the API shows, and both must give that row again rather than lose its neighbours.
     """
     seen: dict[str, str] = {}
-    bound, skip, last, restarts = since, 0, "", 0
+    bound, skip, restarts = since, 0, 0
+    last = ("", "")
     while True:
         changed = {"updatedAt": {"after": wire_time(bound)}} if bound else {}
         rows = fetch(
             {"skip": skip, "sort": {"updatedAt": "ASC", "id": "ASC"}, "filter": {**(where or {}), **changed}}
         )
-        if skip and (not rows or rows[0]["id"] != last):
+        if skip and (not rows or _place(rows[0]) != last):
             restarts = _restart(restarts)
             skip = 0
             continue
@@ -68,7 +69,7 @@ def walk_by_time(
         yield Chunk(fresh, ended)
         if ended:
             return
-        last = rows[-1]["id"]
+        last = _place(rows[-1])
         following = instant(rows[-1]["updatedAt"]).replace(microsecond=0) - timedelta(milliseconds=1)
         if bound is None or following > bound:
             bound, skip = following, 0
@@ -94,6 +95,10 @@ def walk_by_id(fetch: Fetch, take: int, where: Mapping[str, Any] | None = None) 
             return
         last = rows[-1]["id"]
         skip += len(rows) - 1
+
+
+def _place(row: Row) -> tuple[str, str]:
+    return row["id"], row["updatedAt"]
 
 
 def _restart(count: int) -> int:
