@@ -11,12 +11,15 @@ from connectors.contract import Call, Misconfigured, Outcome, Record
 from connectors.file_exchange.config import Ack, FileExchangeConfig, OutInterface
 from connectors.file_exchange.formats import layout_of, writer_for
 from connectors.file_exchange.outbox import Outbox
+from connectors.files.charset import Charset
 from connectors.files.csv_codec import read_csv
+from connectors.files.csv_writer import text_of
 from connectors.files.layout import CsvLayout
 from connectors.transport.files import join
 
 __all__ = ["Answer", "answers", "write_ack"]
 
+_PARTS = ("line", "key", "code", "message")
 _GOOD = frozenset({"OK", "正常", "0", "ok", "成功"})
 
 
@@ -36,10 +39,8 @@ def write_ack(call: Call[FileExchangeConfig], file: str, rows: Sequence[Mapping[
     call.files.make_folder(ack.folder)
     if ack.kind == "ok_ng":
         name = file + (ack.ng if rows else ack.ok)
-        text = "".join(
-            f"{row.get('line', '')}\t{row.get('key', '')}\t{row.get('message', '')}\r\n" for row in rows
-        )
-        content = text.encode("cp932", "replace")
+        text = "".join("\t".join(text_of(row.get(part)) for part in _PARTS) + "\r\n" for row in rows)
+        content = Charset("cp932").encode(text)[0]
     else:
         name = _result_name(file, ack)
         content = _results(call.config, ack, file, rows)
@@ -51,8 +52,8 @@ def _results(config: FileExchangeConfig, ack: Ack, file: str, rows: Sequence[Map
     writer = writer_for(config, ack.layout)
     table: list[dict[str, Any]] = [
         {
-            "ファイル名": file, "行番号": row.get("line"), "キー": row.get("key"), "結果": "NG", "コード": row.get("code"),
-            "メッセージ": row.get("message"),
+            "ファイル名": file, "行番号": row.get("line"), "キー": row.get("key"), "結果": "NG",
+            "コード": row.get("code"), "メッセージ": row.get("message"),
         }
         for row in rows
     ] or [{"ファイル名": file, "結果": "OK"}]  # fmt: skip

@@ -113,8 +113,8 @@ def put(call: Call[FileExchangeConfig], batch: Batch) -> Iterable[Outcome]:
     if rows_of:
         outbox = Outbox(call, interface)
         name = outbox.send(writer.file(encoded, rows), batch, len(rows))
-        for outcome in answers(call, interface, outbox, name, rows_of):
-            outcomes.append(_with_notes(outcome, notes[outcome.key]))
+        said = answers(call, interface, outbox, name, rows_of)
+        outcomes += [_with_notes(outcome, notes[outcome.key]) for outcome in said]
     return outcomes
 
 

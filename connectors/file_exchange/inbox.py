@@ -2,7 +2,7 @@
 
 A file goes `folder` -> `processing` (our claim, a rename no other worker can win too) -> `done/yyyymmdd`. A crash
 leaves it in `processing`; the next run takes it up from there. Whether the hub had stored it already is told by its
-SHA-256, so a crash just before or just after storing ends the same way.
+SHA-256, so a crash just before or just after storing ends the same way. The hub runs one pull of a flow at a time.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ class Inbox:
     def _order_note(self, parsed: ParsedName, missing: str | None, *, replaces: bool) -> str | None:
         name = parsed.name
         if replaces:
-            return f"{name}: replaces the file of this name taken in before / {name}: 同名の取込済みファイルを置き換えました"
+            return f"{name}: replaces the file of this name taken in before / {name}: 同名の取込済みファイルを置換"
         if missing is not None and self._interface.gap != "ignore":
             return f"{name}: number {missing} is missing before it / {name}: 連番 {missing} が届いていません"
         return None

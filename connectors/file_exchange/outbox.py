@@ -10,6 +10,7 @@ The notes stay: they are the record of what was sent, and tell which running num
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import posixpath
@@ -17,7 +18,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from connectors.contract import Batch, Call, Retry
+from connectors.contract import Batch, Call, Misconfigured, Retry
 from connectors.file_exchange.config import FileExchangeConfig, OutInterface
 from connectors.file_exchange.inbox import JST
 from connectors.transport.files import join
@@ -124,19 +125,17 @@ class Outbox:
         try:
             self._files.rename(f"{note.base}.data", join(folder, note.name))
         except FileNotFoundError:
-            pass  # it was renamed by an earlier attempt
+            if self._files.exists(f"{note.base}.data"):
+                raise Misconfigured(f"there is no folder {folder!r} at {self._files.describe()}") from None
+            # else it was renamed by an earlier attempt: it is sent, whether or not the partner has fetched it
         except FileExistsError:
             return False
         if self._interface.trigger is not None:
-            stem = (
-                posixpath.splitext(note.name)[0] if self._interface.trigger_replaces_extension else note.name
-            )
-            try:
-                self._files.rename(
-                    f"{note.base}.trigger", join(folder, stem + self._interface.trigger), overwrite=True
-                )
-            except FileNotFoundError:
-                pass  # so was the trigger
+            plain = self._interface.trigger_replaces_extension
+            stem = posixpath.splitext(note.name)[0] if plain else note.name
+            target = join(folder, stem + self._interface.trigger)
+            with contextlib.suppress(FileNotFoundError):  # renamed by an earlier attempt as well
+                self._files.rename(f"{note.base}.trigger", target, overwrite=True)
         return True
 
 

@@ -62,7 +62,7 @@ class NamePattern:
         parts.append(re.escape(pattern[at:]))
         if "{" in _TOKEN.sub("", pattern) or "}" in _TOKEN.sub("", pattern):
             raise ValueError(f"{pattern!r}: known are {{date:%Y%m%d}}, {{time:%H%M%S}}, {{seq:03d}} and *")
-        self._regex = re.compile("".join(parts))
+        self._regex = re.compile("".join(parts), re.ASCII)
 
     def _part(self, token: re.Match[str]) -> str:
         kind, form, star = token.groups()

@@ -69,7 +69,10 @@ class FileStore(Protocol):
         ...
 
     def rename(self, old: str, new: str, *, overwrite: bool = False) -> None:
-        """Move within the store, atomically. FileExistsError if `new` is there and `overwrite` is false."""
+        """Move within the store, atomically. FileExistsError if `new` is there and `overwrite` is false.
+
+        FileNotFoundError when `old` is missing, also where `new` is there.
+        """
         ...
 
     def delete(self, path: str) -> None: ...

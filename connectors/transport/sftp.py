@@ -138,6 +138,7 @@ class Sftp:
         with self._speaking(f"rename {old} to {new}") as sftp:
             if not overwrite:
                 if _there(sftp, target):
+                    sftp.stat(source)  # a missing source is told first: it means that this was done before
                     raise FileExistsError(f"{new} is there already")
                 sftp.rename(source, target)
                 return

@@ -100,6 +100,9 @@ def test_rename_moves_and_never_overwrites_by_itself(place: Place) -> None:
     store.rename("A.csv", "done/A.csv", overwrite=True)
     assert (root / "done" / "A.csv").read_bytes() == b"a"
     assert not store.exists("A.csv")
+    for overwrite in (False, True):
+        with pytest.raises(FileNotFoundError):
+            store.rename("A.csv", "done/A.csv", overwrite=overwrite)
 
 
 def test_make_folder_may_be_repeated(place: Place) -> None:
