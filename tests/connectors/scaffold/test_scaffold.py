@@ -20,7 +20,12 @@ REPOSITORY = Path(__file__).parents[3]
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A Python of its own in `folder`, with this repository importable as if it were installed."""
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,

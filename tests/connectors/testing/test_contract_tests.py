@@ -43,7 +43,7 @@ def test_findings_are_told_without_a_stack_and_skips_with_their_reason(tmp_path:
     (tmp_path / "recordings").mkdir()
     for name in ("check", "orders"):
         (tmp_path / "recordings" / f"{name}.yaml").write_text("[]")
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-rfs", "-p", "no:cacheprovider", "-q"],
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False,
