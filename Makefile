@@ -44,7 +44,7 @@ bench: setup  ## measure, beside other tools where they can be installed / 性�
 	@$(BIN)/python -m bench $(ARGS)
 
 chaos: setup  ## the tests that kill processes, many times over / 強制終了テスト
-	@TSUNAGI_CHAOS_ROUNDS=$${TSUNAGI_CHAOS_ROUNDS:-200} $(BIN)/python -m pytest -n $(WORKERS) -q -m chaos $(ARGS)
+	@TSUNAGI_TEST_CHAOS_ROUNDS=$${TSUNAGI_TEST_CHAOS_ROUNDS:-200} $(BIN)/python -m pytest -n $(WORKERS) -q -m chaos $(ARGS)
 
 docs: setup  ## write the generated pages and schemas anew / ドキュメント生成
 	@$(BIN)/python bin/write_generated.py --docs

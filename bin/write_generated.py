@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
     if "--docs" in arguments:
         for name, connector in load_connectors().items():
             written.append(_write(ROOT / f"docs/reference/{name}.md", docs_page(connector, "en")))
-            written.append(_write(ROOT / f"docs/reference/{name}.ja.md", docs_page(connector, "ja")))
+            written.append(_write(ROOT / f"docs/ja/reference/{name}.md", docs_page(connector, "ja")))
     sys.stdout.write(f"{len(written)} files written\n")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -30,6 +30,9 @@ FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", 
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "chaos: kills processes; TSUNAGI_TEST_CHAOS_ROUNDS says how many times"
+    )
     # Tests must not see the settings of the person who runs them.
     for name in [name for name in os.environ if name.startswith(("TSUNAGI_", "AIRFLOW_CONN_"))]:
         if not name.startswith("TSUNAGI_TEST_") and name != "TSUNAGI_SHARED":
@@ -67,6 +70,12 @@ def in_database(url: str, name: str) -> str:
     address, _, database = tail.partition("/")
     _, mark, options = database.partition("?")
     return f"{head}://{address}/{name}{mark}{options}"
+
+
+@pytest.fixture(scope="session")
+def chaos_rounds() -> Callable[[int], int]:
+    """How often a test of the mark `chaos` kills something: as usual, or what `make chaos` asks for."""
+    return lambda usual: int(os.environ.get("TSUNAGI_TEST_CHAOS_ROUNDS", usual))
 
 
 @pytest.fixture(scope="session")

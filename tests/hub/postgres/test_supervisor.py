@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -15,7 +16,7 @@ import tempfile
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -126,17 +127,23 @@ def test_the_server_does_not_inherit_the_secrets_of_its_starter(server: Embedded
     assert b"AIRFLOW_CONN" not in Path(f"/proc/{head_of(server)}/environ").read_bytes()
 
 
-@pytest.mark.parametrize("after", [0.02, 0.15, 0.3, 0.45, 0.6])
+@pytest.mark.chaos
+@pytest.mark.parametrize("part", range(5))
 def test_a_starter_killed_at_any_moment_leaves_nothing_that_hinders_the_next(
-    server: EmbeddedPostgres, room: Path, after: float
+    room: Path, part: int, chaos_rounds: Callable[[int], int]
 ) -> None:
-    with starter(room) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(after)
-        process.kill()
-    assert select_one(server.database_url("tsunagi")) == 1
-    assert list(data_of(server).parent.glob("initdb-*")) == []
+    for number in range(part, chaos_rounds(5), 5):
+        here = room / str(number)
+        here.mkdir(mode=0o711)
+        with starter(here) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(0.15 * part + random.uniform(0, 0.15))
+            process.kill()
+        server = EmbeddedPostgres(Home(here / "var"), settings=FAST, outside=here / "outside")
+        assert select_one(server.database_url("tsunagi")) == 1
+        assert list(data_of(server).parent.glob("initdb-*")) == []
+        server.stop()
 
 
 def test_starters_racing_get_one_server(server: EmbeddedPostgres, room: Path) -> None:
@@ -147,13 +154,17 @@ def test_starters_racing_get_one_server(server: EmbeddedPostgres, room: Path) ->
     assert len([pid for pid in server_processes(data_of(server)) if pid == head_of(server)]) == 1
 
 
-def test_committed_rows_survive_kill_9_of_the_server(room: Path) -> None:
+@pytest.mark.chaos
+def test_committed_rows_survive_kill_9_of_the_server(room: Path, chaos_rounds: Callable[[int], int]) -> None:
     server = EmbeddedPostgres(Home(room / "var"), outside=room / "outside")
     with psycopg.connect(server.database_url("tsunagi")) as connection:
-        connection.execute("create table kept as select generate_series(1, 1000) as n")
-    kill_head(server)
-    with psycopg.connect(server.database_url("tsunagi")) as connection:
-        assert connection.execute("select count(*) from kept").fetchone() == (1000,)
+        connection.execute("create table kept (n int)")
+    for number in range(chaos_rounds(2)):
+        with psycopg.connect(server.database_url("tsunagi")) as connection:
+            connection.execute("insert into kept select generate_series(1, 1000)")
+        kill_head(server)
+        with psycopg.connect(server.database_url("tsunagi")) as connection:
+            assert connection.execute("select count(*) from kept").fetchone() == (1000 * (number + 1),)
 
 
 def test_a_child_deep_in_a_query_does_not_block_the_restart(
