@@ -2,5 +2,6 @@
 
 from connectors.file_exchange.config import FileExchangeConfig
 from connectors.file_exchange.exchange import connector
+from connectors.file_exchange.formats import read_records
 
-__all__ = ["FileExchangeConfig", "connector"]
+__all__ = ["FileExchangeConfig", "connector", "read_records"]

@@ -14,8 +14,9 @@ from connectors.files.csv_writer import CsvWriter
 from connectors.files.fixed_length import read_fixed
 from connectors.files.fixed_writer import FixedWriter
 from connectors.files.layout import CsvLayout, Layout, LayoutError, load_layout
+from connectors.files.together import bring_together
 
-__all__ = ["Writer", "decode", "layout_of", "looks_complete", "writer_for"]
+__all__ = ["Writer", "decode", "layout_of", "looks_complete", "read_records", "writer_for"]
 
 SHIPPED = Path(__file__).parent / "layouts"
 _ENDINGS = frozenset({"no_trailer", "trailer_count", "trailer_sum", "cut_file"})
@@ -35,11 +36,24 @@ def decode(
     """Rows of a stored file by the layout of the flow's interface. Pure: it runs again at every replay."""
     interface = config.incoming(params)
     layout = layout_of(config, interface.layout)
-    empty_is_error = interface.empty == "error"
-    if isinstance(layout, CsvLayout):
-        yield from read_csv(stream, layout, empty_is_error=empty_is_error, gaiji=_gaiji(config))
-    else:
-        yield from read_fixed(stream, layout, empty_is_error=empty_is_error)
+    return _read(stream, layout, empty_is_error=interface.empty == "error", gaiji=_gaiji(config))
+
+
+def read_records(stream: IO[bytes], layout: str, *, layouts: Sequence[Path] = ()) -> Iterator[Record | Fault]:
+    """Rows of a file by the name of a layout, shipped or in one of the folders `layouts`. Raises Misconfigured."""
+    try:
+        return _read(stream, load_layout(layout, [*layouts, SHIPPED]))
+    except LayoutError as error:
+        raise Misconfigured(str(error)) from error
+
+
+def _read(
+    stream: IO[bytes], layout: Layout, *, empty_is_error: bool = False, gaiji: Mapping[str, str] | None = None
+) -> Iterator[Record | Fault]:
+    if not isinstance(layout, CsvLayout):
+        return read_fixed(stream, layout, empty_is_error=empty_is_error)
+    rows = read_csv(stream, layout, empty_is_error=empty_is_error, gaiji=gaiji)
+    return bring_together(rows, layout.together) if layout.together else rows
 
 
 def _table(path: Path) -> Replacements:

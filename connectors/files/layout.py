@@ -116,6 +116,7 @@ class CsvLayout(_Layout):
     short_rows      rows with fewer columns than the header: a fault, or missing trailing blanks
     forbidden       text that must not stand in a value -> what stands there instead (written files)
     skip_lines      lines before the header (titles)
+    together        columns that say which rows belong together, for files in which such rows may stand apart
     """
 
     format: Literal["csv"]
@@ -130,6 +131,7 @@ class CsvLayout(_Layout):
     forbidden: dict[str, str] = Field(default_factory=dict)
     skip_lines: Annotated[int, Field(ge=0)] = 0
     trailer: CsvTrailer | None = None
+    together: tuple[str, ...] = ()
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -151,6 +153,8 @@ class CsvLayout(_Layout):
             raise ValueError(f"older: {wrong} is not shorter than the {len(names)} columns")
         if self.trailer is not None and not set(self.trailer.sums.values()) <= set(names):
             raise ValueError("trailer.sums names a column the layout does not have")
+        if not set(self.together) <= set(names):
+            raise ValueError("together names a column the layout does not have")
         return self
 
     @property

@@ -13,6 +13,7 @@ from hypothesis import given, strategies as st
 from connectors.contract import Fault, Record
 from connectors.files import lines
 from connectors.files.csv_codec import read_csv
+from connectors.files.together import bring_together
 from tests.connectors.files.conftest import Read, layout, sorted_out
 
 ABC = layout("番号", "名前", "備考")
@@ -425,3 +426,19 @@ def test_memory_stays_flat_however_long_the_file() -> None:
     tracemalloc.stop()
     assert count == 200_000
     assert peak < 16 << 20
+
+
+# ---------------------------------------------------------------- rows that stand apart
+
+
+def test_rows_that_belong_together_are_brought_together() -> None:
+    text = HEAD + "1,a,x\r\n2,a,y\r\n1,a,z,9\r\n,,only\r\n1,a,w\r\n2,b,v\r\n"
+    items = list(bring_together(read_csv(io.BytesIO(text.encode("cp932")), ABC), ["番号", "名前"]))
+    shown = [(item.position, item.data["備考"] if isinstance(item, Record) else item.code) for item in items]
+    assert shown == [(2, "x"), (4, "column_count"), (6, "w"), (3, "y"), (5, "only"), (7, "v")]
+
+
+def test_a_fault_that_names_no_group_comes_first() -> None:
+    text = HEAD.encode("cp932") + b"1,a,x\r\n\xfd,a,y\r\n1,a,w\r\n"
+    items = list(bring_together(read_csv(io.BytesIO(text), ABC), ["番号"]))
+    assert [item.position for item in items] == [3, 2, 4]
