@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
-from connectors.contract import Connector, Page, Title
-from connectors.testing import contract_tests
+from connectors.contract import Connector, Cursor, Page, Title, Write
+from connectors.testing import contract_checks, contract_tests
+from connectors.transport.http import HttpSettings
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -63,3 +66,36 @@ def test_skipping_a_check_that_does_not_exist_is_a_mistake(tmp_path: Path) -> No
     connector.source("orders", key="id")(lambda call, cursor: iter([Page(None)]))
     with pytest.raises(ValueError, match=r"no such checks: source:orders:speed; there are connector:name"):
         contract_tests(connector, config=Config(), recordings=tmp_path, skip={"source:orders:speed": "slow"})
+
+
+@pytest.mark.parametrize("page", ["docs/connectors.md", "docs/ja/connectors.md"])
+def test_the_docs_name_every_check_and_no_other(page: str, tmp_path: Path) -> None:
+    class Position(Cursor):
+        page: int = 1
+
+    class Config(BaseModel):
+        shop: str = "x"
+
+    connector = Connector(
+        "tiny_shop",
+        config=Config,
+        title=Title("店", "Shop"),
+        http=lambda config: HttpSettings("https://x.example"),
+    )
+    connector.check(lambda call: "ok")
+    connector.webhook(lambda headers, body, config: [])
+    connector.source(
+        "orders",
+        key="id",
+        cursor=Position,
+        overlap=timedelta(1),
+        decode=lambda stream, config, params: iter(()),
+    )(lambda call, cursor: iter(()))
+    connector.sink("stock", key="id", whole=True)(lambda call, batch: [])
+    connector.sink("moves", key="id", write=Write.DELTA, ask=lambda call, batch: [])(lambda call, batch: [])
+    for name in ("check", "orders", "stock", "moves"):
+        (tmp_path / f"{name}.yaml").write_text("[]")
+    checks = contract_checks(connector, config=Config(), recordings=tmp_path)
+    wanted = {re.sub(":(orders|stock|moves):", ":…:", check.id) for check in checks}
+    text = (REPOSITORY / page).read_text("utf-8")
+    assert set(re.findall(r"`((?:connector|settings|check|source|sink|webhook):[a-z_…:]+)`", text)) == wanted

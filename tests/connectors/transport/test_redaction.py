@@ -7,8 +7,7 @@ from urllib.parse import quote
 
 import pytest
 import structlog
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pydantic import BaseModel, SecretStr
 
 from connectors.transport.redaction import MASK, Redactor, is_personal_key, is_secret_key, secret_values
