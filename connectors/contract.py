@@ -63,7 +63,7 @@ class ConnectorError(Exception):
     """Base of the three errors a connector may raise."""
 
 
-class Retry(ConnectorError):  # noqa: N818  (named by what must happen next, not by being an error)
+class Retry(ConnectorError):
     """The other side cannot answer now; the same call may work later.
 
     `after` is the wait the other side asked for (`Retry-After`), if it asked.
@@ -74,7 +74,7 @@ class Retry(ConnectorError):  # noqa: N818  (named by what must happen next, not
         self.after = after
 
 
-class Refused(ConnectorError):  # noqa: N818
+class Refused(ConnectorError):
     """The other side understood and said no. Repeating the same call cannot help."""
 
     def __init__(self, reason: str, *, code: str | None = None) -> None:
@@ -82,7 +82,7 @@ class Refused(ConnectorError):  # noqa: N818
         self.code = code
 
 
-class Misconfigured(ConnectorError):  # noqa: N818
+class Misconfigured(ConnectorError):
     """This account cannot work until a person acts (key expired, host key changed, folder missing)."""
 
 
@@ -374,6 +374,8 @@ class Sink:
     write       absolute, delta or append; delta and append need `ask` or the other side's idempotency key
     ask         before a *second* attempt of a batch: outcomes for the changes the other side already has
     whole       the batch is one file or document: it is written as a whole or not at all
+    answers     what is written answers the system's own data (an order's confirmation): the hub must not take
+                such changes for echoes
     """
 
     name: str
@@ -385,6 +387,7 @@ class Sink:
     ask: AskFunction | None = None
     idempotent: bool = False
     whole: bool = False
+    answers: bool = False
     record: type[BaseModel] | None = None
     doc: str = ""
 
@@ -471,6 +474,7 @@ class Connector(Generic[ConfigT]):
         ask: AskFunction | None = None,
         idempotent: bool = False,
         whole: bool = False,
+        answers: bool = False,
         record: type[BaseModel] | None = None,
     ) -> Callable[[F], F]:
         """Register a function `(call, batch) -> Iterable[Outcome]`, one outcome per change."""
@@ -482,7 +486,7 @@ class Connector(Generic[ConfigT]):
         def register(run: F) -> F:
             self._unused(name, self.sinks)
             self.sinks[name] = Sink(
-                name, run, key, title or Title(name, name), batch_size, write, ask, idempotent, whole, record,
+                name, run, key, title or Title(name, name), batch_size, write, ask, idempotent, whole, answers, record,
                 doc=(run.__doc__ or "").strip(),
             )  # fmt: skip
             return run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from hub.quarantine import Refusal, put_refusals, resolve_outgoing
 from hub.reports import PushReport
 from hub.store.tables import delivery, delivery_attempt, delivery_change
 
-__all__ = ["MAX_ATTEMPTS", "open_deliveries", "send"]
+__all__ = ["MAX_ATTEMPTS", "Sender"]
 
 MAX_ATTEMPTS = 8
 """Attempts after which what is still unsettled goes to quarantine."""
@@ -38,69 +38,149 @@ class _Pending:
     change: Change
 
 
-def open_deliveries(connection: Connection, system: str, flow: str) -> list[int]:
-    """Deliveries not finished, oldest first."""
+class Sender:
+    """Sends the open deliveries of one flow, each once, oldest first.
+
+    A delivery that is not settled does not hold back the ones behind it, unless they carry a newer value of one of
+    its keys: those wait, so that an old value never overwrites a new one.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        call: Call[Any],
+        sink: Sink,
+        *,
+        flow: str,
+        mapping: str,
+        kind: str,
+        report: PushReport,
+    ) -> None:
+        self._engine = engine
+        self._call = call
+        self._sink = sink
+        self._names = _Names(call.system, flow, mapping, kind)
+        self._report = report
+        self._tried: set[int] = set()
+        self._unsettled: list[Retry] = []
+
+    def send_open(self) -> int:
+        """Send what is stored and was not tried yet; returns how many. Raises what the sink raised.
+
+        What a sink only settled in part is raised by `finish`, after everything else had its turn.
+        """
+        with self._engine.connect() as connection:
+            waiting = [i for i in _open_deliveries(connection, self._names) if i not in self._tried]
+        for delivery_id in waiting:
+            self._tried.add(delivery_id)
+            with self._engine.begin() as connection:
+                if self._unsettled and connection.scalar(
+                    _BEHIND, {**self._names.flow_names, "delivery": delivery_id}
+                ):
+                    continue
+            self._send(delivery_id)
+        return len(waiting)
+
+    def finish(self) -> None:
+        """Raise `Retry` if something is left to be sent later."""
+        if self._unsettled:
+            waits = [error.after for error in self._unsettled if error.after is not None]
+            reasons = dict.fromkeys(str(error) for error in self._unsettled)
+            raise Retry("; ".join(list(reasons)[:3]), after=max(waits, default=None))
+
+    def _send(self, delivery_id: int) -> None:
+        with self._engine.begin() as connection:
+            key, attempt, pending = _begin(connection, delivery_id)
+        batch = Batch([p.change for p in pending], idempotency_key=key, attempt=attempt)
+        outcomes: dict[str, Outcome] = {}
+        error: Exception | None = None
+        try:
+            self._run(batch, outcomes)
+        except Exception as raised:  # noqa: BLE001  (recorded with the attempt, then raised again)
+            error = raised
+        with self._engine.begin() as connection:
+            tried = _Attempt(delivery_id, attempt, pending, outcomes, error)
+            settled = _record(connection, self._names, tried, self._report)
+        if error is not None and not isinstance(error, Refused):
+            raise error
+        if not settled:
+            after = max((o.after for o in outcomes.values() if o.after is not None), default=None)
+            reasons = sorted({o.reason for o in outcomes.values() if o.verdict is Verdict.RETRY and o.reason})
+            why = "; ".join(reasons[:3]) or "the sink settled only a part of the batch"
+            self._unsettled.append(Retry(why, after=after))
+
+    def _run(self, batch: Batch, outcomes: dict[str, Outcome]) -> None:
+        """Call the sink; `outcomes` has what it said even if it then raises."""
+        if batch.attempt > 1 and self._sink.ask is not None:
+            _collect(self._sink.ask(self._call, batch), batch, outcomes)
+        left = [change for change in batch if change.key not in outcomes]
+        if left:
+            # the same batch with the same key, unless the other side said it has some of it
+            whole = len(left) == len(batch)
+            rest = batch if whole else Batch(left, f"{batch.idempotency_key}.{batch.attempt}", batch.attempt)
+            _collect(self._sink.run(self._call, rest), rest, outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    system: str
+    flow: str
+    mapping: str
+    kind: str
+
+    @property
+    def flow_names(self) -> dict[str, str]:
+        return {"system": self.system, "flow": self.flow}
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    delivery_id: int
+    number: int
+    pending: Sequence[_Pending]
+    outcomes: Mapping[str, Outcome]
+    error: Exception | None
+
+    def final(self) -> dict[str, Outcome]:
+        """The changes that are settled now, for good or bad."""
+        final = {k: o for k, o in self.outcomes.items() if o.verdict is not Verdict.RETRY}
+        open_keys = [p.change.key for p in self.pending if p.change.key not in final]
+        if isinstance(self.error, Refused):
+            return final | {k: Outcome.refused(k, str(self.error), code=self.error.code) for k in open_keys}
+        if self.number >= MAX_ATTEMPTS and not isinstance(self.error, Misconfigured):
+            why = str(self.error) if self.error else "no answer"
+            said = {k: self.outcomes[k].reason for k in open_keys if k in self.outcomes}
+            return final | {k: Outcome.refused(k, said.get(k) or why, code="attempts") for k in open_keys}
+        return final
+
+
+_BEHIND = text("""
+    SELECT EXISTS (
+        SELECT 1 FROM delivery AS d
+        JOIN delivery_change AS older ON older.delivery_id = d.id AND older.verdict IS NULL
+        JOIN delivery_change AS mine ON mine.key = older.key AND mine.delivery_id = :delivery
+        WHERE d.system = :system AND d.flow = :flow AND d.finished_at IS NULL AND d.id < :delivery
+    )
+""")
+
+
+def _open_deliveries(connection: Connection, names: _Names) -> list[int]:
     rows = connection.scalars(
         select(delivery.c.id)
-        .where(delivery.c.system == system, delivery.c.flow == flow, delivery.c.finished_at.is_(None))
+        .where(
+            delivery.c.system == names.system, delivery.c.flow == names.flow, delivery.c.finished_at.is_(None)
+        )
         .order_by(delivery.c.id)
     )
     return list(rows)
 
 
-def send(
-    engine: Engine, call: Call[Any], sink: Sink, *, delivery_id: int, flow: str, mapping: str, kind: str,
-    report: PushReport,
-) -> None:  # fmt: skip
-    """Hand one stored delivery to its sink and record every outcome.
-
-    Raises `Retry` when something is left to be sent later, and whatever the sink raised of the other two errors.
-    """
-    with engine.begin() as connection:
-        key, attempt, pending = _begin(connection, delivery_id)
-    batch = Batch([p.change for p in pending], idempotency_key=key, attempt=attempt)
-    outcomes: dict[str, Outcome] = {}
-    error: Exception | None = None
-    try:
-        if attempt > 1 and sink.ask is not None:
-            outcomes.update(_by_key(sink.ask(call, batch), batch))
-        left = [change for change in batch if change.key not in outcomes]
-        if left:
-            # the same batch with the same key, unless the other side said it has some of it
-            rest = batch if len(left) == len(batch) else Batch(left, f"{key}.{attempt}", attempt)
-            outcomes.update(_by_key(sink.run(call, rest), rest))
-    except Exception as raised:  # noqa: BLE001  (recorded with the attempt, then raised again)
-        error = raised
-    with engine.begin() as connection:
-        settled = _record(
-            connection,
-            call.system,
-            flow,
-            mapping,
-            kind,
-            delivery_id,
-            attempt,
-            pending,
-            outcomes,
-            error,
-            report,
-        )
-    if error is not None and not isinstance(error, Refused):
-        raise error
-    if not settled:
-        after = max((o.after for o in outcomes.values() if o.after is not None), default=None)
-        reasons = sorted({o.reason for o in outcomes.values() if o.verdict is Verdict.RETRY and o.reason})
-        raise Retry("; ".join(reasons[:3]) or "the sink settled only a part of the batch", after=after)
-
-
-def _by_key(outcomes: Any, batch: Batch) -> dict[str, Outcome]:
+def _collect(said: Iterable[Outcome], batch: Batch, outcomes: dict[str, Outcome]) -> None:
     known = {change.key for change in batch}
-    result: dict[str, Outcome] = {}
-    for outcome in outcomes:
+    for outcome in said:
         if outcome.key not in known:
             raise Misconfigured(f"the sink answered for {outcome.key!r}, which it was not given")
-        result[outcome.key] = outcome
-    return result
+        outcomes[outcome.key] = outcome
 
 
 def _begin(connection: Connection, delivery_id: int) -> tuple[str, int, list[_Pending]]:
@@ -162,76 +242,77 @@ _SETTLE = text("""
 """)
 
 
-def _record(
-    connection: Connection, system: str, flow: str, mapping: str, kind: str, delivery_id: int, attempt: int,
-    pending: Sequence[_Pending], outcomes: Mapping[str, Outcome], error: Exception | None, report: PushReport,
-) -> bool:  # fmt: skip
+def _record(connection: Connection, names: _Names, tried: _Attempt, report: PushReport) -> bool:
     """Write down what became of each change. Returns whether the delivery is finished."""
-    by_key = {p.change.key: p for p in pending}
-    final = {k: o for k, o in outcomes.items() if o.verdict is not Verdict.RETRY}
-    if isinstance(error, Refused):
-        final |= {k: Outcome.refused(k, str(error), code=error.code) for k in by_key if k not in final}
-    elif attempt >= MAX_ATTEMPTS and not isinstance(error, Misconfigured):
-        why = str(error) if error else "no answer"
-        final |= {
-            k: Outcome.refused(k, outcomes[k].reason or why if k in outcomes else why, code="attempts")
-            for k in by_key
-            if k not in final
-        }
+    by_key = {p.change.key: p for p in tried.pending}
+    final = tried.final()
     done = [o for o in final.values() if o.verdict is Verdict.DONE]
     refused = [o for o in final.values() if o.verdict is Verdict.REFUSED]
-    names = {"system": system, "flow": flow, "kind": kind, "delivery": delivery_id}
     if done:
-        columns = {
-            "keys": [o.key for o in done],
-            "ids": [o.external_id for o in done],
-            "versions": [o.external_version for o in done],
-        }
-        connection.execute(_ACCEPT, {**names, **columns})
-        connection.execute(_REFER, {**names, **columns})
-        resolve_outgoing(
-            connection, system=system, flow=flow, mapping=mapping, stage="send", subjects=columns["keys"]
-        )
+        _accept(connection, names, tried.delivery_id, done)
     if final:
-        connection.execute(
-            _SETTLE,
-            {
-                "delivery": delivery_id,
-                "keys": [o.key for o in final.values()],
-                "verdicts": [o.verdict.value for o in final.values()],
-                "reasons": [o.reason for o in final.values()],
-                "codes": [o.code for o in final.values()],
-                "ids": [o.external_id for o in final.values()],
-            },
-        )
-    put_refusals(
-        connection, [_refusal(system, flow, mapping, delivery_id, by_key[o.key], o) for o in refused]
-    )
-    left = len(pending) - len(final)
-    counts = {"changes": len(pending), "done": len(done), "refused": len(refused), "left": left}
+        _settle(connection, tried.delivery_id, list(final.values()))
+    put_refusals(connection, [_refusal(names, tried.delivery_id, by_key[o.key], o) for o in refused])
+    left = len(tried.pending) - len(final)
+    error = tried.error
     connection.execute(
         update(delivery_attempt)
-        .where(delivery_attempt.c.delivery_id == delivery_id, delivery_attempt.c.attempt == attempt)
+        .where(
+            delivery_attempt.c.delivery_id == tried.delivery_id, delivery_attempt.c.attempt == tried.number
+        )
         .values(
-            finished_at=func.now(), counts=counts, error=None if error is None else str(error)[:2000],
+            finished_at=func.now(),
+            counts={"changes": len(tried.pending), "done": len(done), "refused": len(refused), "left": left},
+            error=None if error is None else str(error)[:2000],
             outcome="done" if not left else "retry" if error is None else type(error).__name__.lower(),
         )
-    )  # fmt: skip
+    )
     if not left:
         connection.execute(
-            update(delivery).where(delivery.c.id == delivery_id).values(state="done", finished_at=func.now())
+            update(delivery)
+            .where(delivery.c.id == tried.delivery_id)
+            .values(state="done", finished_at=func.now())
         )
-    report.sent += len(pending)
+    report.sent += len(tried.pending)
     report.done += len(done)
     report.refused += len(refused)
     report.retry += left
-    report.notes.extend(f"{o.key}: {note}" for o in outcomes.values() for note in o.notes)
+    report.notes.extend(f"{o.key}: {note}" for o in tried.outcomes.values() for note in o.notes)
     return left == 0
 
 
-def _refusal(
-    system: str, flow: str, mapping: str, delivery_id: int, pending: _Pending, outcome: Outcome
-) -> Refusal:
+def _accept(connection: Connection, names: _Names, delivery_id: int, done: Sequence[Outcome]) -> None:
+    keys = [o.key for o in done]
+    values = {
+        **names.flow_names,
+        "kind": names.kind,
+        "delivery": delivery_id,
+        "keys": keys,
+        "ids": [o.external_id for o in done],
+        "versions": [o.external_version for o in done],
+    }
+    connection.execute(_ACCEPT, values)
+    connection.execute(_REFER, values)
+    resolve_outgoing(
+        connection, system=names.system, flow=names.flow, mapping=names.mapping, stage="send", subjects=keys
+    )
+
+
+def _settle(connection: Connection, delivery_id: int, final: Sequence[Outcome]) -> None:
+    connection.execute(
+        _SETTLE,
+        {
+            "delivery": delivery_id,
+            "keys": [o.key for o in final],
+            "verdicts": [o.verdict.value for o in final],
+            "reasons": [o.reason for o in final],
+            "codes": [o.code for o in final],
+            "ids": [o.external_id for o in final],
+        },
+    )
+
+
+def _refusal(names: _Names, delivery_id: int, pending: _Pending, outcome: Outcome) -> Refusal:
     reason = outcome.reason or "refused without a reason"
     if outcome.code == "attempts":
         ja = f"{MAX_ATTEMPTS} 回送っても受け付けられませんでした: {reason}"
@@ -239,6 +320,6 @@ def _refusal(
     else:
         ja, en = f"相手システムが拒否しました: {reason}", f"the other system refused: {reason}"
     return Refusal.of_change(
-        system, flow, mapping, key=outcome.key, code=outcome.code or "refused", reason_ja=ja, reason_en=en,
-        entity_id=pending.entity_id, delivery_id=delivery_id, record=pending.change.record,
+        names.system, names.flow, names.mapping, key=outcome.key, code=outcome.code or "refused", reason_ja=ja,
+        reason_en=en, entity_id=pending.entity_id, delivery_id=delivery_id, record=pending.change.record,
     )  # fmt: skip

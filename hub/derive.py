@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["FACTS", "derive_orders", "order_facts_lock"]
 
-FACTS = frozenset({"shipment", "return", "payment"})
+FACTS = frozenset({"shipment", "return", "payment", "refund"})
 """Entity kinds whose `order_key` says which order's state they decide."""
 
 _FACTS_OF = text(
-    "SELECT kind, content FROM entity WHERE kind IN ('shipment', 'return', 'payment') AND deleted_at IS NULL "
+    "SELECT kind, content FROM entity WHERE kind IN ('shipment', 'return', 'payment', 'refund') AND deleted_at IS NULL "
     "AND content ->> 'order_key' = ANY(:keys) ORDER BY id"
 )
 _ORDERS_AND_FACTS = 0x7453_4F46
@@ -60,6 +60,7 @@ def derive_orders(connection: Connection, drafts: Sequence[Draft], *, always: bo
                     shipments=tuple(known.get("shipment", ())),
                     returns=tuple(known.get("return", ())),
                     payments=tuple(known.get("payment", ())),
+                    refunds=tuple(known.get("refund", ())),
                 ),
             )
         )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import structlog
 from sqlalchemy import Engine, text
@@ -18,19 +18,25 @@ from connectors.contract import Call, Connector, Misconfigured, Refused, Retry, 
 from connectors.registry import Connectors, load_connectors
 from connectors.settings import settings_from_connection
 from hub import intake as intakes, quarantine, status
-from hub.delivery import open_deliveries, send
-from hub.feed import horizon
+from hub.delivery import Sender
+from hub.feed import horizon, load_position, more_behind
 from hub.home import Settings
 from hub.outgoing import OutgoingFlow, queue_entities, queue_round
 from hub.postgres import database_url
 from hub.reports import FlowStatus, PullReport, PushReport, QuarantineRow, ReplayReport
 from hub.secrets import connection
 from hub.store.database import SchemaBehind, migrate, open_engine, schema_is_current, try_lock
-from hub.systems import Flow, System, Systems, load_systems
+from hub.system_check import validate
+from hub.systems import Flow, System, SystemFault, Systems, load_systems
 from hub.takein import TakenIn, take_in
 from mappings import Mapping as RecordMapping, load_mapping
 
 __all__ = ["Hub"]
+
+PATIENCE = 600
+"""How often a push looks again, every 50 ms, for changes that a running transaction holds back."""
+
+T = TypeVar("T")
 
 log = structlog.get_logger("tsunagi.hub")
 
@@ -48,17 +54,30 @@ class BoundFlow:
 
     @property
     def source(self) -> Source:
-        return self.connector.sources[self.flow.pull or ""]
+        return _named(self, "source", self.connector.sources, self.flow.pull)
 
     @property
     def sink(self) -> Sink:
-        return self.connector.sinks[self.flow.push or ""]
+        return _named(self, "sink", self.connector.sinks, self.flow.push)
 
     @property
     def outgoing(self) -> OutgoingFlow:
         return OutgoingFlow(
-            self.system.system, self.name, self.mappings[0], self.context, self.sink.batch_size
+            self.system.system,
+            self.name,
+            self.mappings[0],
+            self.context,
+            self.sink.batch_size,
+            self.sink.answers,
         )
+
+
+def _named(bound: BoundFlow, what: str, known: Mapping[str, T], name: str | None) -> T:
+    if name is None or name not in known:
+        there = ", ".join(sorted(known)) or "none"
+        where = f"{bound.system.system}/{bound.name}"
+        raise Misconfigured(f"{where}: {bound.connector.name} has no {what} {name!r}; it has: {there}")
+    return known[name]
 
 
 class Hub:
@@ -125,7 +144,7 @@ class Hub:
             pages = source.run(call, self._cursor(bound))
             for page in pages:
                 with self.engine.begin() as connection:
-                    intake_id = intakes.store_page(
+                    stored = intakes.store_page(
                         connection,
                         system=system,
                         flow=bound.name,
@@ -135,9 +154,9 @@ class Hub:
                     )
                 if page.note:
                     report.notes.append(page.note)
-                if intake_id is not None:
+                if stored is not None:
                     report.pages += 1
-                    self._take_in(bound, intake_id, call.config, report)
+                    self._take_in(bound, stored, call.config, report)
         return report
 
     def _leftovers(self, bound: BoundFlow) -> list[int]:
@@ -183,16 +202,31 @@ class Hub:
         bound = self.bind(system, flow)
         report = PushReport(system=system, flow=flow)
         with self._run(bound, "push", report), self._call(bound, params) as call:
-            report.resumed = self._send_all(bound, call, report)
+            sender = self._sender(bound, call, report)
+            report.resumed = sender.send_open()
             wanted = dict(params or {})
             if wanted.get("keys") or wanted.get("all"):
                 self._queue_again(bound, wanted, report)
-                self._send_all(bound, call, report)
-            with self.engine.connect() as connection:
-                below = horizon(connection)
-            while self._queue(bound, below, report):
-                self._send_all(bound, call, report)
+                sender.send_open()
+            for below in self._horizons(bound):
+                while self._queue(bound, below, report):
+                    sender.send_open()
+            sender.finish()
         return report
+
+    def _horizons(self, bound: BoundFlow) -> Iterator[int]:
+        """How far the feed may be read: once, and again while a running transaction holds back rows that are there."""
+        for _ in range(PATIENCE):
+            with self.engine.begin() as connection:
+                below = horizon(connection)
+            yield below
+            with self.engine.connect() as connection:
+                position = load_position(connection, bound.system.system, bound.name)
+                if not more_behind(connection, position=position, kinds=bound.outgoing.kinds):
+                    return
+            time.sleep(0.05)
+        where = f"{bound.system.system}/{bound.name}"
+        raise Retry(f"{where}: a long transaction holds back newer changes", after=timedelta(minutes=1))
 
     def _queue(self, bound: BoundFlow, below: int, report: PushReport) -> bool:
         with self.engine.begin() as connection:
@@ -209,15 +243,17 @@ class Hub:
             report.read += len(ids)
             queue_entities(connection, bound.outgoing, ids, report)
 
-    def _send_all(self, bound: BoundFlow, call: Call[Any], report: PushReport) -> int:
-        with self.engine.connect() as connection:
-            waiting = open_deliveries(connection, bound.system.system, bound.name)
-        for delivery_id in waiting:
-            send(
-                self.engine, call, bound.sink, delivery_id=delivery_id, flow=bound.name,
-                mapping=bound.mappings[0].name, kind=bound.mappings[0].entity, report=report,
-            )  # fmt: skip
-        return len(waiting)
+    def _sender(self, bound: BoundFlow, call: Call[Any], report: PushReport) -> Sender:
+        mapping = bound.mappings[0]
+        return Sender(
+            self.engine,
+            call,
+            bound.sink,
+            flow=bound.name,
+            mapping=mapping.name,
+            kind=mapping.entity,
+            report=report,
+        )
 
     # ------------------------------------------------------------------ quarantine
 
@@ -290,7 +326,9 @@ class Hub:
         with self._run(bound, "replay", report), self._call(bound, None) as call:
             with self.engine.begin() as connection:
                 queue_entities(connection, bound.outgoing, entity_ids, report)
-            self._send_all(bound, call, report)
+            sender = self._sender(bound, call, report)
+            sender.send_open()
+            sender.finish()
 
     # ------------------------------------------------------------------ the rest of the front
 
@@ -307,6 +345,13 @@ class Hub:
             return "the connector has no check"
         with open_call(connector, system, self.settings_of(system)) as call:
             return connector.check_function(call)
+
+    def validate(self) -> list[SystemFault]:
+        """Everything in the system files that does not fit connectors or mappings, and files that cannot be read."""
+        faults = list(self.systems.faults)
+        for system in self.systems.systems.values():
+            faults += validate(system, self.connectors, self.mapping)
+        return faults
 
     def housekeeping(self, *, keep: timedelta = timedelta(days=90)) -> dict[str, int]:
         """Remove what the retention rule no longer needs. Personal data lies in intake bodies above all."""

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, text
 from canonical_model.content import dump_json
 from canonical_model.entity import Entity, entity_model
 from hub.derive import FACTS, derive_orders, order_facts_lock
+from hub.feed import enter_feed
 from hub.store.database import copy_rows, digest
 
 __all__ = ["HUB", "Draft", "Raced", "Written", "write_drafts"]
@@ -83,6 +84,7 @@ def write_drafts(
     written = Written()
     if not drafts:
         return written
+    enter_feed(connection)
     order_facts_lock(connection, kind)
     newest = {draft.key: draft for draft in drafts}
     existing = _lock_existing(connection, kind, list(newest))
@@ -186,7 +188,7 @@ def merge_contents(speakers: Mapping[str, Mapping[str, Any]], owners: Mapping[st
         merged["traits"] = traits
     for name in merged:
         owner = owners.get(name, owners.get("*"))
-        if owner in speakers and name in speakers[owner] and name not in ("key", "traits"):
+        if owner is not None and name in speakers.get(owner, {}) and name not in ("key", "traits"):
             merged[name] = speakers[owner][name]
     return merged
 

@@ -1,7 +1,7 @@
-"""Reading the change feed.
+"""The change feed: how it is written and read so that no row is lost to a transaction that commits late.
 
-Rows are read only below the oldest transaction still running, in (transaction, sequence) order: a transaction that
-took a lower number and commits later can then never be jumped over. See docs/decisions/0002-change-feed.md.
+A writer announces itself before its transaction has an id (`enter_feed`). A reader reads only rows below the oldest
+announced transaction still running (`horizon`), in (transaction, sequence) order. See docs/decisions/change-feed.md.
 """
 
 from __future__ import annotations
@@ -11,7 +11,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-__all__ = ["Changed", "FeedPosition", "horizon", "load_position", "read_feed", "save_position"]
+__all__ = [
+    "Changed",
+    "FeedPosition",
+    "enter_feed",
+    "horizon",
+    "load_position",
+    "more_behind",
+    "read_feed",
+    "save_position",
+]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,6 +54,25 @@ _READ = text("""
            (SELECT seq FROM next ORDER BY xid DESC, seq DESC LIMIT 1) AS last_seq
     FROM next GROUP BY entity_id, kind ORDER BY entity_id
 """)
+_FEED_LOCK = 0x7453_4645
+# advisory locks and snapshots give a transaction no id; row locks and writes do
+_ENTER = text(
+    "SELECT pg_current_xact_id_if_assigned()::text FROM (SELECT pg_advisory_xact_lock_shared(:lock)) AS announced"
+)
+_HORIZON = text("""
+    WITH held AS MATERIALIZED (
+        SELECT locktype, pid, database, classid, objid, transactionid FROM pg_locks WHERE granted
+    )
+    SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS newest,
+           ARRAY(SELECT own.transactionid::text
+                 FROM held AS announced JOIN held AS own ON own.pid = announced.pid AND own.locktype = 'transactionid'
+                 WHERE announced.locktype = 'advisory' AND announced.classid = 0
+                   AND announced.objid = CAST(:lock AS bigint)::oid
+                   AND announced.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS running
+""")
+_MORE = text(
+    "SELECT EXISTS (SELECT 1 FROM change_feed WHERE (xid, seq) > (:xid, :seq) AND kind = ANY(:kinds))"
+)
 _LOAD = text("SELECT feed_xid, feed_seq FROM flow_state WHERE system = :system AND flow = :flow")
 _SAVE = text("""
     INSERT INTO flow_state (system, flow, feed_xid, feed_seq) VALUES (:system, :flow, :xid, :seq)
@@ -52,9 +80,35 @@ _SAVE = text("""
 """)
 
 
+def enter_feed(connection: Connection) -> None:
+    """Announce that this transaction may write to the feed. Must come before its first write or row lock.
+
+    Raises RuntimeError when the transaction has an id already: a reader may then have gone past it.
+    """
+    if connection.scalar(_ENTER, {"lock": _FEED_LOCK}) is not None:
+        raise RuntimeError("enter_feed comes before the first write of a transaction")
+
+
 def horizon(connection: Connection) -> int:
-    """The oldest transaction id still running: everything below it is decided."""
-    return int(connection.scalar(text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")) or 0)
+    """The transaction id below which every row of the feed is decided: committed, or rolled back for good.
+
+    Call it in a transaction of its own, and read the feed in a later statement.
+    """
+    newest, running = connection.execute(_HORIZON, {"lock": _FEED_LOCK}).one()
+    low = [_whole(int(xid), newest) for xid in running]
+    return min([newest, *low])
+
+
+def _whole(xid: int, newest: int) -> int:
+    """The 64-bit id of a running transaction from its lower 32 bits; it cannot lie above `newest`."""
+    whole = newest & ~0xFFFFFFFF | xid
+    return whole if whole <= newest else whole - (1 << 32)
+
+
+def more_behind(connection: Connection, *, position: FeedPosition, kinds: Sequence[str]) -> bool:
+    """Whether committed rows wait behind `position` that a reader may not take yet."""
+    names = {"xid": position.xid, "seq": position.seq, "kinds": list(kinds)}
+    return bool(connection.scalar(_MORE, names))
 
 
 def read_feed(

@@ -33,6 +33,8 @@ class OutgoingFlow:
     mapping: RecordMapping
     context: Mapping[str, Any]
     batch_size: int
+    answers: bool = False
+    """The sink answers the system's own data, so what the system itself told us is what it must hear about."""
 
     @property
     def kinds(self) -> list[str]:
@@ -101,7 +103,7 @@ def _entities_concerned(
         by_kind.setdefault(change.kind, []).append(change.entity_id)
         if change.kind == flow.mapping.entity:
             report.read += 1
-            if change.echo:
+            if change.echo and not flow.answers:
                 report.echoes += 1
             else:
                 mine.add(change.entity_id)
@@ -154,10 +156,10 @@ def _related_contents(
     keys = [flow.mapping.related_keys(row.content, flow.context) for row in rows]
     contents: dict[str, dict[str, Any]] = {}
     for name, related in flow.mapping.related.items():
-        wanted = sorted({key[name] for key in keys if key[name] is not None})
+        wanted = sorted({wanted for key in keys if (wanted := key[name]) is not None})
         found = connection.execute(_RELATED, {"kind": related.entity, "keys": wanted})
         contents[name] = {row.key: _full(related.entity, row.content) for row in found}
-    return [{name: contents[name].get(key[name]) for name in contents} for key in keys]
+    return [{name: contents[name].get(key[name] or "") for name in contents} for key in keys]
 
 
 def _changes_of(

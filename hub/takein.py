@@ -167,13 +167,18 @@ def _take_chunk(setting: Setting, chunk: Sequence[Unit | RecordFaults]) -> Taken
 
 
 def _record_id(setting: Setting, unit: Unit) -> str:
-    """What the record is called in its system: the value its rows share, the source's key, or the entity's own id."""
+    """What the record is called: the value its rows share or the source's key, and the entity's own id beside it.
+
+    Both are needed: many orders speak of one customer, and one item of a catalogue may be read as many SKUs.
+    """
     value: Any = unit.group
     if value is None:
         value = unit.data
         for step in setting.record_key.split("."):
             value = value.get(step) if isinstance(value, Mapping) else None
-    return unit.external_id if value in (None, "") else str(value)
+    if value in (None, "", unit.external_id):
+        return unit.external_id
+    return f"{value}#{unit.external_id}" if unit.external_id else str(value)
 
 
 def _write_chunk(connection: Connection, setting: Setting, chunk: Sequence[Unit | RecordFaults]) -> TakenIn:

@@ -12,7 +12,7 @@ from canonical_model.schema import current_schemas
 from connectors.scaffold import write_connector
 from hub.cli.output import Exit, fail, guarded, say
 from hub.systems import system_schema
-from mappings.schema import mapping_schema
+from mappings.schema.build import build_schema
 
 __all__ = ["new", "register", "schema"]
 
@@ -43,7 +43,7 @@ def export_schemas(
     """標準モデル・マッピング・システム定義のJSON Schemaを書き出す / write all JSON Schemas."""
     folder.mkdir(parents=True, exist_ok=True)
     schemas = {f"{kind}.schema.json": value for kind, value in current_schemas().items()}
-    schemas["mapping.schema.json"] = mapping_schema()
+    schemas["mapping.schema.json"] = build_schema()
     schemas["system.schema.json"] = system_schema()
     for name, value in sorted(schemas.items()):
         (folder / name).write_bytes(

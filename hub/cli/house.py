@@ -42,31 +42,28 @@ def check(
 ) -> None:
     """接続と設定を確かめる / prove that accounts, settings and mappings work."""
     with guarded(), Hub.open() as hub:
-        problems = [*hub.systems.faults, *hub.validate()]
         names = [system] if system else list(hub.systems.systems)
-        failed = bool(problems) and system is None
-        for name in names:
-            hub.systems.get(name)
-            try:
-                seen, good = hub.check(name), True
-            except ConnectorError as error:
-                seen, good = f"{type(error).__name__}: {error}", False
-            failed = failed or not good
+        seen = [(name, *_look(hub, name)) for name in names]
+        seen += [
+            (fault.system or fault.file.name, False, str(fault))
+            for fault in hub.validate()
+            if system in (None, fault.system)
+        ]
+        for name, good, what in seen:
             if json:
-                json_line({"system": name, "ok": good, "seen": seen})
+                json_line({"system": name, "ok": good, "seen": what})
             else:
-                out.print(f"[{'green' if good else 'bold red'}]{'✓' if good else '✗'}[/] {name}: ", end="")
-                out.print(seen, markup=False)
-        for problem in problems:
-            if system is None or problem.system in (system, None):
-                if json:
-                    json_line({"system": problem.system, "ok": False, "seen": str(problem)})
-                else:
-                    out.print("[bold red]✗[/] ", end="")
-                    out.print(str(problem), markup=False)
-                failed = True
-        if failed:
+                out.print("[green]✓[/] " if good else "[bold red]✗[/] ", end="")
+                out.print(f"{name}: {what}", markup=False)
+        if not all(good for _, good, _ in seen):
             raise typer.Exit(Exit.PROBLEM)
+
+
+def _look(hub: Hub, name: str) -> tuple[bool, str]:
+    try:
+        return True, hub.check(name)
+    except ConnectorError as error:
+        return False, f"{type(error).__name__}: {error}"
 
 
 def status(json: Json = False) -> None:
@@ -80,8 +77,9 @@ def status(json: Json = False) -> None:
         show_table(
             None,
             [
-                Words("システム", "system"), Words("フロー", "flow"), Words("向き", "way"), Words("最終実行", "last run"),
-                Words("結果", "outcome"), Words("隔離", "quarantine"), Words("未送信", "unsent"), Words("件数", "counts"),
+                Words("システム", "system"), Words("フロー", "flow"), Words("向き", "way"),
+                Words("最終実行", "last run"), Words("結果", "outcome"), Words("隔離", "quarantine"),
+                Words("未送信", "unsent"), Words("件数", "counts"),
             ],
             [
                 (

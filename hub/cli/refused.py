@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 import typer
 
 from hub.cli.output import Exit, fail, guarded, json_line, out, say, show_table
 from hub.engine import Hub
-from hub.logs import mask_record
+from hub.logs import mask, mask_record
 from hub.reports import QuarantineRow
 from hub.words import Words, language
 
@@ -62,6 +62,12 @@ def list_rows(
         )  # fmt: skip
 
 
+def _masked(fault: dict[str, Any]) -> dict[str, Any]:
+    if fault.get("value") is None:
+        return fault
+    return {**fault, "value": mask(fault.get("column") or fault.get("field") or "", fault["value"])}
+
+
 @app.command()
 def show(
     row_id: Annotated[int, typer.Argument(help="隔離番号 / row id")],
@@ -76,8 +82,7 @@ def show(
         if not reveal:
             row["record"] = mask_record(row["record"])
             row["raw"] = None if row["raw"] is None else "…"
-            row["faults"] = [{**fault, "value": mask_record({fault.get("column", ""): fault.get("value")}).get(
-                fault.get("column", ""))} if fault.get("value") is not None else fault for fault in row["faults"]]  # fmt: skip
+            row["faults"] = [_masked(fault) for fault in row["faults"]]
         if json:
             json_line(row)
             return

@@ -123,7 +123,7 @@ Index(
     "entity_order_key_idx",
     text("(content ->> 'order_key')"),
     _table=entity,
-    postgresql_where=text("kind IN ('shipment', 'return', 'payment')"),
+    postgresql_where=text("kind IN ('shipment', 'return', 'payment', 'refund')"),
 )
 Index("entity_sku_idx", entity.c.kind, text("(content ->> 'sku')"), postgresql_where=text("content ? 'sku'"))
 

@@ -31,6 +31,7 @@ flows:
   lines: {{pull: lines, mappings: [test_shop/lines.in]}}
   shipments: {{pull: shipments, mappings: [test_shop/shipments.in]}}
   stock_out: {{push: stock, mapping: test_shop/stock.out}}
+  answers_out: {{push: answers, mapping: test_shop/stock.out}}
   shipments_out: {{push: shipments, mapping: test_shop/shipments.out}}
 {more}
 """
@@ -64,7 +65,8 @@ STORE = {
     "feed": "SELECT e.kind, e.key, f.version, f.system FROM change_feed f JOIN entity e ON e.id = f.entity_id "
     "ORDER BY 1, 2, 3",
     "record": "SELECT system, mapping, record_id, hash FROM record ORDER BY 1, 2, 3",
-    "reference": "SELECT x.system, x.kind, x.external_id, e.key FROM cross_reference x JOIN entity e ON e.id = x.entity_id "
+    "reference": "SELECT x.system, x.kind, x.external_id, e.key "
+    "FROM cross_reference x JOIN entity e ON e.id = x.entity_id "
     "ORDER BY 1, 2, 3",
     "quarantine": "SELECT system, flow, mapping, code, state, record FROM quarantine ORDER BY 1, 2, 3, subject",
     "ledger": "SELECT system, flow, key, record FROM ledger ORDER BY 1, 2, 3",

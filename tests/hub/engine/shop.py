@@ -140,6 +140,11 @@ def take_stock(call: Call[ShopConfig], batch: Batch) -> Iterable[Outcome]:
     return list(_take(call, "sink_stock", batch))
 
 
+@shop.sink("answers", key="sku", answers=True)
+def take_answers(call: Call[ShopConfig], batch: Batch) -> Iterable[Outcome]:
+    return list(_take(call, "sink_answers", batch))
+
+
 def ask_shipments(call: Call[ShopConfig], batch: Batch) -> Iterable[Outcome]:
     there = {line["key"] for line in accepted(call.config.root, "sink_shipments")}
     return [Outcome.done(change.key) for change in batch if change.key in there]

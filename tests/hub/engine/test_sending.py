@@ -14,6 +14,7 @@ from sqlalchemy import text
 from connectors.contract import Misconfigured, Retry
 from hub.delivery import MAX_ATTEMPTS
 from hub.engine import Hub
+from hub.feed import enter_feed
 
 
 @pytest.fixture
@@ -172,11 +173,15 @@ def test_a_batch_that_never_goes_through_ends_in_quarantine(hub: Hub, tmp_path: 
     assert hub.push("south", "stock_out").sent == 0
 
 
-def test_a_transaction_that_commits_late_is_not_jumped_over(hub: Hub, tmp_path: Path) -> None:
+def test_a_transaction_that_commits_late_is_not_jumped_over(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     give_stock(hub, tmp_path, 1, A=1)
     hub.push("south", "stock_out")
+    monkeypatch.setattr("hub.engine.PATIENCE", 1)
     late = hub.engine.connect()
     with late.begin():
+        enter_feed(late)
         late.execute(
             text("UPDATE entity SET version = 2, content = content || '{\"on_hand\": 2}' WHERE key = 'A@W1'")
         )
@@ -185,7 +190,9 @@ def test_a_transaction_that_commits_late_is_not_jumped_over(hub: Hub, tmp_path: 
                  "SELECT id, kind, 2, 'north' FROM entity WHERE key = 'A@W1'")
         )  # fmt: skip
         give_stock(hub, tmp_path, 2, B=7)
-        assert hub.push("south", "stock_out").sent == 0
+        with pytest.raises(Retry, match="long transaction"):
+            hub.push("south", "stock_out")
+        assert sent(tmp_path) == [("A", 1)]
     late.close()
     assert hub.push("south", "stock_out").done == 2
     assert sent(tmp_path) == [("A", 1), ("A", 2), ("B", 7)]
@@ -207,3 +214,40 @@ def test_outcomes_reach_ledger_and_references(hub: Hub, tmp_path: Path) -> None:
     store = store_of(hub)
     assert store["ledger"] == [("south", "stock_out", "A", {"sku": "A", "quantity": 1})]
     assert ("south", "stock_position", "x-A", "A@W1") in store["reference"]
+
+
+def test_an_unsettled_delivery_holds_back_only_newer_values_of_its_keys(hub: Hub, tmp_path: Path) -> None:
+    give_stock(hub, tmp_path, 1, A=1, B=2, D=4)
+    misbehave(tmp_path, {"when": "before", "do": "half"}, {"when": "before", "do": "half"})
+    with pytest.raises(Retry, match="busy"):
+        hub.push("south", "stock_out")
+    give_stock(hub, tmp_path, 2, **{f"C{n}": n for n in range(10)})
+    give_stock(hub, tmp_path, 3, D=9)
+    # D is unsettled again: the batch with its newer value waits, the one behind it goes on
+    with pytest.raises(Retry, match="busy"):
+        hub.push("south", "stock_out")
+    assert ("C9", 9) in sent(tmp_path)
+    assert "D" not in dict(sent(tmp_path))
+    hub.push("south", "stock_out")
+    assert [value for key, value in sent(tmp_path) if key == "D"] == [4, 9]
+
+
+def test_a_sink_that_answers_is_told_of_the_systems_own_data(hub: Hub, tmp_path: Path) -> None:
+    give_stock(hub, tmp_path, 1, A=1)
+    assert hub.push("north", "stock_out").echoes == 1
+    give_stock(hub, tmp_path, 2, A=2)
+    assert hub.push("north", "answers_out").done == 1
+
+
+def test_other_transactions_do_not_hold_back_a_push(hub: Hub, tmp_path: Path) -> None:
+    give_stock(hub, tmp_path, 1, A=1)
+    with hub.engine.begin() as busy:
+        busy.execute(text("CREATE TABLE something_else ()"))
+        assert hub.push("south", "stock_out").done == 1
+
+
+def test_a_writer_must_announce_itself_first(hub: Hub) -> None:
+    with hub.engine.begin() as connection:
+        connection.execute(text("CREATE TABLE written_before ()"))
+        with pytest.raises(RuntimeError, match="before the first write"):
+            enter_feed(connection)

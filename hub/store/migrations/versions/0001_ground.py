@@ -70,7 +70,7 @@ def upgrade() -> None:
         "entity",
         [sa.literal_column("(content ->> 'order_key')")],
         unique=False,
-        postgresql_where=sa.text("kind IN ('shipment', 'return', 'payment')"),
+        postgresql_where=sa.text("kind IN ('shipment', 'return', 'payment', 'refund')"),
     )
     op.create_index(
         "entity_sku_idx",
@@ -303,7 +303,7 @@ def downgrade() -> None:
     op.drop_index(
         "entity_order_key_idx",
         table_name="entity",
-        postgresql_where=sa.text("kind IN ('shipment', 'return', 'payment')"),
+        postgresql_where=sa.text("kind IN ('shipment', 'return', 'payment', 'refund')"),
     )
     op.drop_table("entity")
     op.drop_index("delivery_open_idx", table_name="delivery", postgresql_where=sa.text("finished_at IS NULL"))
