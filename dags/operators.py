@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -38,6 +39,9 @@ class _HubOperator(BaseOperator):
         from plugins.connections import use_airflow_connections
 
         use_airflow_connections()
+        logging.getLogger("alembic").setLevel(
+            logging.WARNING
+        )  # the schema's version is no news to an operator
         try:
             with Hub.open() as hub:
                 return self.run_with(hub, context)

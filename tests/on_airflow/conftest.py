@@ -128,13 +128,13 @@ class Count(Cursor):
 class Sample:
     """What the other side has, and what it was sent.
 
-    error  raised by the next calls
+    errors  raised by the next calls, one each
     """
 
     pages: dict[str, list[list[dict[str, Any]]]] = field(default_factory=lambda: {"items": [], "levels": []})
     sent: list[Change] = field(default_factory=list)
     params: list[dict[str, Any]] = field(default_factory=list)
-    error: Exception | None = None
+    errors: list[Exception] = field(default_factory=list)
 
     def connector(self) -> Connector[NoSettings]:
         connector = Connector("sample", config=NoSettings, title=Title("見本", "Sample"))
@@ -149,14 +149,16 @@ class Sample:
             for number, records in enumerate(self.pages[name], 1):
                 if cursor is None or number > cursor.page:
                     yield Page(Count(page=number), records=records, name=f"{name} {number}")
-            if self.error:
-                raise self.error
+            self._fail()
 
         return pages
 
+    def _fail(self) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+
     def _send(self, call: Call[NoSettings], batch: Batch) -> Iterable[Outcome]:
-        if self.error:
-            raise self.error
+        self._fail()
         self.sent.extend(batch)
         return [Outcome.done(change.key) for change in batch]
 
