@@ -15,18 +15,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -39,7 +36,15 @@ from hub.postgres_place import (
     choose_place,
     initialise,
     run_as,
+)
+from hub.postgres_process import (
+    free_port,
+    is_free,
+    open_lock,
+    postmaster,
+    send_signal,
     server_processes,
+    ticks,
 )
 
 __all__ = ["SERVER_SETTINGS", "EmbeddedPostgres", "PostgresError", "database_url"]
@@ -179,12 +184,12 @@ class EmbeddedPostgres:
     @contextlib.contextmanager
     def _starting(self) -> Iterator[int]:
         """One process at a time starts, stops or looks. Yields the lock's descriptor."""
-        with _open_lock(self.home.postgres / "start.lock") as lock:
+        with open_lock(self.home.postgres / "start.lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield lock.fileno()
 
     def _alive(self) -> bool:
-        with _open_lock(self.home.postgres / "running.lock") as lock:
+        with open_lock(self.home.postgres / "running.lock") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -196,10 +201,10 @@ class EmbeddedPostgres:
     def _attach(self, data: Path) -> int | None:
         """Wait until the running server takes connections: its port. None when it went away instead."""
         headless_since: float | None = None
-        for _ in _ticks(_START_SECONDS):
+        for _ in ticks(_START_SECONDS):
             if not self._alive():
                 return None
-            processes, head = server_processes(data), _postmaster(data)
+            processes, head = server_processes(data), postmaster(data)
             if head and head.pid in processes:
                 if head.ready:
                     return head.port
@@ -209,7 +214,7 @@ class EmbeddedPostgres:
             headless = time.monotonic() - headless_since
             if processes and headless > _ORPHAN_SECONDS:
                 # its head was killed; children leave by themselves unless they are deep in a query
-                _signal(processes, signal.SIGKILL)
+                send_signal(processes, signal.SIGKILL)
             if not processes and headless > _UNSEEN_SECONDS:
                 raise PostgresError(
                     f"{self.home.postgres} のPostgreSQLは別のコンテナで動いています。そちらを停止するか、"
@@ -231,8 +236,8 @@ class EmbeddedPostgres:
         self._configure(place)
         port = state.port
         for _ in range(10):
-            if port is None or not _free(port):
-                port = _free_port()
+            if port is None or not is_free(port):
+                port = free_port()
             self._write_state(_State(port, place.data))
             if self._launch(place, port):
                 return port
@@ -261,7 +266,7 @@ class EmbeddedPostgres:
             place.binaries / "postgres", "-D", place.data, "-p", str(port),
             "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
         ]  # fmt: skip
-        with _open_lock(self.home.postgres / "running.lock") as running, self._log.open("ab") as log:
+        with open_lock(self.home.postgres / "running.lock") as running, self._log.open("ab") as log:
             fcntl.flock(running, fcntl.LOCK_EX)
             # The shell leaves at once, so that the server belongs to init and never to its starter.
             run_as(
@@ -301,11 +306,11 @@ class EmbeddedPostgres:
     def _end(self, data: Path, seconds: float) -> None:
         """Fast shutdown, then immediate, then kill; returns when the last process is gone."""
         for signum, patience in ((signal.SIGINT, seconds), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)):
-            head = _postmaster(data)
+            head = postmaster(data)
             processes = server_processes(data)
             polite = head is not None and head.pid in processes and signum != signal.SIGKILL
-            _signal([head.pid] if head and polite else processes, signum)
-            for _ in _ticks(patience):
+            send_signal([head.pid] if head and polite else processes, signum)
+            for _ in ticks(patience):
                 if not self._alive():
                     return
         raise PostgresError(
@@ -361,64 +366,3 @@ class EmbeddedPostgres:
 
     def _data(self, state: _State) -> Path:
         return state.data or self.home.postgres / "data"
-
-
-@contextlib.contextmanager
-def _open_lock(path: Path) -> Iterator[Any]:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "r+b", buffering=0) as file:
-        yield file
-
-
-def _ticks(seconds: float) -> Iterator[None]:
-    """Yield now and then again, 20 ms apart, until `seconds` are over."""
-    end = time.monotonic() + seconds
-    while True:
-        yield
-        if time.monotonic() > end:
-            return
-        time.sleep(0.02)
-
-
-class _Postmaster(NamedTuple):
-    """What the server wrote about itself."""
-
-    pid: int
-    port: int
-    ready: bool
-
-
-def _postmaster(data: Path) -> _Postmaster | None:
-    """Reads `postmaster.pid`: process, data, start time, port, socket folder, address, shared memory, state.
-
-    Asking the port instead would believe a stranger who took it. None while the file is being written.
-    """
-    try:
-        lines = (data / "postmaster.pid").read_text("utf-8").splitlines()
-        return _Postmaster(int(lines[0]), int(lines[3]), len(lines) > 7 and lines[7].strip() == "ready")
-    except (FileNotFoundError, IndexError, ValueError):
-        return None
-
-
-def _signal(processes: list[int], signum: signal.Signals) -> None:
-    for process in processes:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signum)
-
-
-def _free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def _free_port() -> int:
-    """Below the range the kernel gives to outgoing connections: likely still free at the next start."""
-    for port in random.sample(range(15_000, 32_000), 200):
-        if _free(port):
-            return port
-    raise PostgresError("空いているポートが見つかりません。", "No free port found.")

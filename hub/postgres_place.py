@@ -31,7 +31,6 @@ __all__ = [
     "initialise",
     "packaged_binaries",
     "run_as",
-    "server_processes",
 ]
 
 Done = subprocess.CompletedProcess[str]
@@ -162,22 +161,6 @@ def initialise(place: Place, superuser: str, password: str, *, pass_fds: Sequenc
         (draft / "data").rename(place.data)
     finally:
         shutil.rmtree(draft)
-
-
-def server_processes(data: Path) -> list[int]:
-    """The live processes of the server whose data directory is `data` (they all work in it), oldest first.
-
-    Reads `/proc`; where there is none, or a process is not ours to look at, it is not in the list.
-    """
-    here = os.path.realpath(data)
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if str((entry / "cwd").readlink()) == here and (entry / "comm").read_text().strip() == "postgres":
-                found.append(int(entry.name))
-        except OSError:  # it ended meanwhile, or is not ours
-            continue
-    return sorted(found)
 
 
 def _unused_uid() -> int:

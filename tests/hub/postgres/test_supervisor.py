@@ -25,7 +25,8 @@ import pytest
 from hub import postgres, postgres_place
 from hub.home import Home, Settings
 from hub.postgres import EmbeddedPostgres, PostgresError
-from hub.postgres_place import packaged_binaries, run_as, server_processes
+from hub.postgres_place import packaged_binaries, run_as
+from hub.postgres_process import server_processes
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 AS_ROOT = os.geteuid() == 0
@@ -217,8 +218,8 @@ def test_a_port_taken_at_the_last_moment_is_given_up(
     server.stop()
     with occupied(port):
         seen = iter([True])  # free when looked at, taken when used
-        free = postgres._free
-        monkeypatch.setattr(postgres, "_free", lambda port: next(seen, None) or free(port))
+        free = postgres.is_free
+        monkeypatch.setattr(postgres, "is_free", lambda port: next(seen, None) or free(port))
         assert server.start() != port
 
 
