@@ -336,6 +336,7 @@ SourceFunction = Callable[[Call[Any], Any], Iterator[Page]]
 SinkFunction = Callable[[Call[Any], Batch], Iterable[Outcome]]
 AskFunction = Callable[[Call[Any], Batch], Iterable[Outcome]]
 DecodeFunction = Callable[[IO[bytes], Any, Mapping[str, Any]], Iterator["Record | Fault"]]
+AcknowledgeFunction = Callable[[Call[Any], str, Sequence[Mapping[str, Any]]], object]
 WebhookFunction = Callable[[Mapping[str, str], bytes, Any], Sequence[Event]]
 CheckFunction = Callable[[Call[Any]], str]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -351,6 +352,9 @@ class Source:
     deletes   how deletions are seen
     order     field that orders versions of the same key, if the system gives one
     decode    `(stream, config, params)` turns `Page.raw` into records; pure, runs again at each replay
+    acknowledge  `(call, page name, refused)` tells the system what became of a page (an answer file); called after
+              each taking in, replays included, with the refused rows as {"line", "key", "code", "message"}; calling
+              it again must give the same answer again
     """
 
     name: str
@@ -363,6 +367,7 @@ class Source:
     order: str | None = None
     record: type[BaseModel] | None = None
     decode: DecodeFunction | None = None
+    acknowledge: AcknowledgeFunction | None = None
     doc: str = ""
 
 
@@ -450,6 +455,7 @@ class Connector(Generic[ConfigT]):
         order: str | None = None,
         record: type[BaseModel] | None = None,
         decode: DecodeFunction | None = None,
+        acknowledge: AcknowledgeFunction | None = None,
     ) -> Callable[[F], F]:
         """Register a generator `(call, cursor) -> Iterator[Page]`."""
 
@@ -457,7 +463,7 @@ class Connector(Generic[ConfigT]):
             self._unused(name, self.sources)
             self.sources[name] = Source(
                 name, run, key, title or Title(name, name), cursor, overlap, deletes, order, record, decode,
-                doc=(run.__doc__ or "").strip(),
+                acknowledge, doc=(run.__doc__ or "").strip(),
             )  # fmt: skip
             return run
 

@@ -28,7 +28,7 @@ from hub.secrets import connection
 from hub.store.database import SchemaBehind, migrate, open_engine, schema_is_current, try_lock
 from hub.system_check import validate
 from hub.systems import Flow, System, SystemFault, Systems, load_systems
-from hub.takein import TakenIn, take_in
+from hub.takein import take_in
 from mappings import Mapping as RecordMapping, load_mapping
 
 __all__ = ["Hub"]
@@ -138,7 +138,7 @@ class Hub:
         report = PullReport(system=system, flow=flow)
         with self._run(bound, "pull", report), self._call(bound, params) as call:
             for intake_id in self._leftovers(bound):
-                self._take_in(bound, intake_id, call.config, report)
+                self._take_in(bound, intake_id, call, report)
                 report.recovered += 1
             source = bound.source
             pages = source.run(call, self._cursor(bound))
@@ -156,7 +156,7 @@ class Hub:
                     report.notes.append(page.note)
                 if stored is not None:
                     report.pages += 1
-                    self._take_in(bound, stored, call.config, report)
+                    self._take_in(bound, stored, call, report)
         return report
 
     def _leftovers(self, bound: BoundFlow) -> list[int]:
@@ -175,21 +175,28 @@ class Hub:
         self,
         bound: BoundFlow,
         intake_id: int,
-        config: Any,
+        call: Call[Any],
         report: PullReport,
         only: frozenset[int] | None = None,
-    ) -> TakenIn:
+    ) -> None:
+        """Take a stored page in, answer it where the system wants an answer, and only then mark it as finished."""
         with self.engine.connect() as connection:
             item = intakes.load_intake(connection, intake_id)
         taken = take_in(
-            self.engine, item, bound.source, config,
+            self.engine, item, bound.source, call.config,
             mappings=bound.mappings, context=bound.context, authority=self.systems.authority, only=only,
         )  # fmt: skip
+        if bound.source.acknowledge is not None and item.name is not None:
+            with self.engine.connect() as connection:
+                refused = quarantine.refused_of(connection, intake_id)
+            bound.source.acknowledge(call, item.name, refused)
+        if only is None:
+            with self.engine.begin() as connection:
+                intakes.finish(connection, intake_id, taken.as_dict())
         report.add(taken)
         for kind, count in taken.kinds.items():
             report.kinds[kind] = report.kinds.get(kind, 0) + count
         report.notes.extend(taken.notes)
-        return taken
 
     # ------------------------------------------------------------------ push
 
@@ -318,7 +325,7 @@ class Hub:
         positions = frozenset(position for row in rows for position in row["positions"])
         pulled = PullReport(system=bound.system.system, flow=bound.name)
         with self._run(bound, "replay", pulled), self._call(bound, None) as call:
-            self._take_in(bound, intake_id, call.config, pulled, only=positions)
+            self._take_in(bound, intake_id, call, pulled, only=positions)
 
     def _replay_entities(self, system: str, flow: str, entity_ids: Sequence[int]) -> None:
         bound = self.bind(system, flow)

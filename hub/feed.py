@@ -96,7 +96,7 @@ def horizon(connection: Connection) -> int:
     """
     newest, running = connection.execute(_HORIZON, {"lock": _FEED_LOCK}).one()
     low = [_whole(int(xid), newest) for xid in running]
-    return min([newest, *low])
+    return int(min([newest, *low]))
 
 
 def _whole(xid: int, newest: int) -> int:

@@ -14,7 +14,16 @@ from hub.logs import mask
 from hub.reports import QuarantineRow
 from mappings import FieldFault
 
-__all__ = ["Refusal", "discard", "list_rows", "put_refusals", "resolve_outgoing", "resolve_subjects", "show_row"]
+__all__ = [
+    "Refusal",
+    "discard",
+    "list_rows",
+    "put_refusals",
+    "refused_of",
+    "resolve_outgoing",
+    "resolve_subjects",
+    "show_row",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +199,26 @@ def list_rows(
     """Quarantined rows, oldest first."""
     names = {"system": system, "flow": flow, "state": state, "ids": None if ids is None else list(ids)}
     return [_row(row) for row in connection.execute(_LIST, {**names, "limit": limit})]
+
+
+_REFUSED_OF = text("""
+    SELECT subject, faults FROM quarantine WHERE intake_id = :intake AND direction = 'in' AND state <> 'resolved'
+      AND state <> 'replayed' ORDER BY positions[1], id
+""")
+
+
+def refused_of(connection: Connection, intake_id: int) -> list[dict[str, Any]]:
+    """What of a page was refused, a row for each fault: line, key, code and a message in Japanese."""
+    return [
+        {
+            "line": fault.get("line"),
+            "key": "" if row.subject.startswith("intake:") else row.subject,
+            "code": fault["code"],
+            "message": fault["ja"],
+        }
+        for row in connection.execute(_REFUSED_OF, {"intake": intake_id})
+        for fault in row.faults
+    ]
 
 
 def show_row(connection: Connection, row_id: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, text
 
 from connectors.contract import Fault, Record, Source
 from hub.entities import Draft, Raced, Written, content_of, write_drafts
-from hub.intake import Intake, decode, finish
+from hub.intake import Intake, decode
 from hub.quarantine import Refusal, put_refusals, resolve_subjects
 from hub.reports import TakeIn
 from hub.store.database import digest
@@ -89,7 +89,7 @@ def take_in(
     authority: Mapping[str, Mapping[str, str]],
     only: frozenset[int] | None = None,
 ) -> TakenIn:
-    """Take a stored page in through every mapping of its flow, and mark it processed."""
+    """Take a stored page in through every mapping of its flow. The caller then marks it as finished."""
 
     def records() -> Iterator[Record | Fault]:
         return decode(engine, item, source, config)
@@ -109,9 +109,6 @@ def take_in(
             only,
         )
         result.join(take_in_records(setting, records()))
-    if only is None:
-        with engine.begin() as connection:
-            finish(connection, item.id, result.as_dict())
     return result
 
 

@@ -14,7 +14,7 @@ from mappings.faults import FieldFault, RecordFaults, make_fault
 from mappings.nodes import equal
 from mappings.paths import Path, follow
 
-__all__ = ["GroupData", "RecordLike", "SeenKeys", "Unit", "group_rows"]
+__all__ = ["GroupData", "RecordLike", "SeenKeys", "Unit", "UnreadableLike", "group_rows"]
 
 
 class RecordLike(Protocol):
@@ -24,6 +24,15 @@ class RecordLike(Protocol):
     def data(self) -> Mapping[str, Any]: ...
     @property
     def position(self) -> int: ...
+
+
+class UnreadableLike(Protocol):
+    """A row that could not be read, and the columns of it that could."""
+
+    @property
+    def position(self) -> int: ...
+    @property
+    def hint(self) -> Mapping[str, Any] | None: ...
 
 
 class Unit(NamedTuple):

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from mappings.compiler import compile_tree
 from mappings.faults import RecordFaults, make_fault
-from mappings.grouping import RecordLike, Unit, group_rows
+from mappings.grouping import RecordLike, Unit, UnreadableLike, group_rows
 from mappings.interpreter import Origin, Walk, label_of
 from mappings.nodes import Each, Items, Node, Obj, Tree, Value
 from mappings.problems import MappingError, Problems
@@ -89,7 +89,7 @@ class Mapping:
     # ------------------------------------------------------------ incoming
 
     def units(
-        self, records: Iterable[RecordLike], context: MappingABC[str, Any] | None = None
+        self, records: Iterable[RecordLike | UnreadableLike], context: MappingABC[str, Any] | None = None
     ) -> Iterator[Unit | RecordFaults]:
         """What makes one entity each: the records, or the groups of rows.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -79,7 +79,12 @@ def decode_lines(body: IO[bytes], config: Any, params: Mapping[str, Any]) -> Ite
             )  # fmt: skip
 
 
-@shop.source("lines", key="number", decode=decode_lines)
+def answer_lines(call: Call[ShopConfig], name: str, refused: Sequence[Mapping[str, Any]]) -> None:
+    """An answer file beside the file: the refused rows."""
+    (call.config.root / "lines" / f"{name}.answer").write_text(json.dumps(list(refused), ensure_ascii=False))
+
+
+@shop.source("lines", key="number", decode=decode_lines, acknowledge=answer_lines)
 def line_files(call: Call[ShopConfig], cursor: None) -> Iterator[Page]:
     assert call.files_seen is not None
     for path in sorted((call.config.root / "lines").glob("*.csv")):
