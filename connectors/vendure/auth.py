@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 from pydantic import SecretStr
 
 from connectors.contract import Misconfigured, Retry
+from connectors.transport.retrying import retry_after
 from connectors.vendure.config import CustomFields
 from connectors.vendure.documents import document
 
@@ -17,6 +19,8 @@ __all__ = ["TOKEN_HEADER", "VendureLogin", "error_codes"]
 
 TOKEN_HEADER = "vendure-auth-token"  # noqa: S105  (the header's name)
 """`authOptions.authTokenHeaderKey` of the server; the default of Vendure 3."""
+
+_LONGEST_WAIT = timedelta(hours=6)
 
 
 def error_codes(body: Any) -> list[str | None]:
@@ -77,7 +81,8 @@ class VendureLogin(httpx.Auth):
                 "variables": {"username": self._username, "password": self._password.get_secret_value()},
             },
             headers={"Accept": "application/json", **channel},
-            extensions=request.extensions,
+            # The timeout only: this request has an intent of its own, whatever the call it serves does.
+            extensions={name: value for name, value in request.extensions.items() if name == "timeout"},
         )
 
     def _token_of(self, response: httpx.Response) -> SecretStr:
@@ -86,8 +91,13 @@ class VendureLogin(httpx.Auth):
             body = response.json()
         except ValueError:
             body = None
+        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            raise Misconfigured(
+                f"the login was answered by HTTP {status}: is a proxy in front of the Admin API?"
+            )
         if not isinstance(body, dict) or status == httpx.codes.TOO_MANY_REQUESTS or status >= 500:
-            raise Retry(f"the login was answered by HTTP {status} without a GraphQL answer")
+            after = retry_after(response, datetime.now(UTC), _LONGEST_WAIT)
+            raise Retry(f"the login was answered by HTTP {status} without a GraphQL answer", after=after)
         login = (body.get("data") or {}).get("login") or {}
         kind = login.get("__typename")
         if kind == "InvalidCredentialsError":

@@ -68,7 +68,7 @@ class VendureConfig(BaseModel):
         None,
         title="Channel token",
         description="The channel to work in; the server's default channel when empty",
-        json_schema_extra=_about("チャネルトークン", "対象のチャネル。空なら既定のチャネル"),
+        json_schema_extra=_about("チャネルトークン", "対象のチャネル。空なら既定のチャネル", secret=False),
     )
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(_[A-Za-z]{2,4})?$")] | None = Field(
         None,

@@ -75,7 +75,7 @@ class _Writer:
                     "UpdateProduct", repeatable=True, input={"id": product["id"], "enabled": False}
                 )
             return Outcome.done(change.key, external_id=product["id"] if product else None)
-        self._check_prices(row)
+        self._check(row, {variant["sku"] for variant in product["variants"]} if product else set())
         if product is None:
             product = self._create(row)
         else:
@@ -156,8 +156,6 @@ class _Writer:
     def _new_variant(
         self, product: str, row: ProductRow, variant: VariantRow, option_ids: Sequence[str]
     ) -> dict[str, Any]:
-        if variant.price is None:
-            raise Refused(f"SKU {variant.sku!r} is new in the shop and has no price", code="no_price")
         name = variant.name or " ".join([row.name, *(option.value for option in variant.options)])
         wanted: dict[str, Any] = {
             "productId": product,
@@ -191,7 +189,8 @@ class _Writer:
 
     # ------------------------------------------------------------ prices, tax, custom fields
 
-    def _check_prices(self, row: ProductRow) -> None:
+    def _check(self, row: ProductRow, present: set[str]) -> None:
+        """Refuse before anything is written what could only be written in part."""
         channel = self.api.channel
         if row.currencyCode != channel.currency:
             raise Refused(
@@ -205,6 +204,13 @@ class _Writer:
                 "they are not converted here, for that would round them",
                 code="tax_basis",
             )
+        for variant in row.variants:
+            if variant.sku not in present and variant.price is None:
+                raise Refused(f"SKU {variant.sku!r} is new in the shop and has no price", code="no_price")
+            if variant.taxRate is not None:
+                self._tax_category(variant.taxRate)
+        if len({tuple(option.name for option in variant.options) for variant in row.variants}) > 1:
+            raise Refused(f"the variants of {row.code!r} do not have the same options", code="options_differ")
 
     def _tax_category(self, percentage: float) -> str:
         for rate in self._tax_rates:
@@ -255,13 +261,6 @@ class _Options:
         self._bare = (
             self._several and not self._groups and not any(variant.options for variant in row.variants)
         )
-        kinds = {tuple(option.name for option in variant.options) for variant in row.variants}
-        if len(kinds) > 1:
-            raise Refused(
-                f"the variants of {row.code!r} have different options: "
-                + "; ".join(sorted("/".join(kind) or "none" for kind in kinds)),
-                code="options_differ",
-            )
 
     def ids(self, variant: VariantRow) -> list[str]:
         """Ids of the variant's options, in the order of the record."""

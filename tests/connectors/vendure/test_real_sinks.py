@@ -153,11 +153,22 @@ def test_several_variants_without_options_are_told_apart_by_sku(account: Any) ->
         ({"variants": [{"sku": "NEW-9", "price": 100, "taxRate": 5}]}, "unknown_tax"),
         ({"variants": [{"sku": "NEW-9"}]}, "no_price"),
         ({"variants": []}, "bad_record"),
+        (
+            {
+                "variants": [
+                    {"sku": "NEW-8", "price": 1, "options": [{"name": "色", "value": "赤"}]},
+                    {"sku": "NEW-9", "price": 1},
+                ]
+            },
+            "options_differ",
+        ),
     ],
 )
 def test_what_cannot_be_a_product_is_refused(account: Any, change: dict[str, Any], code: str) -> None:
     row = {"code": "X", "name": "x", "variants": [{"sku": "NEW-9", "price": 100}], **change}
+    before = [record["slug"] for record in account.records("products")]
     assert verdicts(account.push("products", row)) == [("refused", code)]
+    assert [record["slug"] for record in account.records("products")] == before
 
 
 def test_a_deleted_product_is_switched_off(account: Any) -> None:
