@@ -53,7 +53,7 @@ schemas: setup  ## write all JSON Schemas anew / JSON Schemaの生成
 	@$(BIN)/python bin/write_generated.py
 
 lock: setup  ## resolve requirements.lock anew from pyproject.toml / 依存関係の固定
-	@.venv/.uv/bin/uv pip compile --universal --python-version 3.11 --no-annotate --no-header --strip-extras \
+	@.venv/.uv/bin/uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header --strip-extras \
 		pyproject.toml --extra airflow --extra embedded --group test --group lint $(ARGS) -o requirements.lock
 	@! grep -n '://' requirements.lock || { echo "requirements.lock must hold no addresses" >&2; exit 1; }
 
