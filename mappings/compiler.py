@@ -521,7 +521,8 @@ class _Writer:
         body_start = len(self.lines)
         if node.where is not None:
             self.put(f"if not ({self.condition(node.where)}): continue")
-        self.slot(node.body, store)
+        with _Block(self, deeper=False):
+            self.slot(node.body, store)
         used = any(_reads(line, counter) for line in _flatten(self.lines[body_start:]))
         plain = node.where is None and len(heads) == 1 and not steps
         if used and not plain:
@@ -582,17 +583,19 @@ class _Elsewhere:
 
 
 class _Block:
-    def __init__(self, writer: _Writer) -> None:
-        self.writer = writer
+    """Indented lines; `pass` when there are none."""
+
+    def __init__(self, writer: _Writer, *, deeper: bool = True) -> None:
+        self.writer, self.deeper = writer, deeper
 
     def __enter__(self) -> None:
-        self.writer.indent += 1
+        self.writer.indent += self.deeper
         self.before = _size(self.writer.lines)
 
     def __exit__(self, *_: object) -> None:
         if _size(self.writer.lines) == self.before:
             self.writer.put("pass")
-        self.writer.indent -= 1
+        self.writer.indent -= self.deeper
 
 
 def _shared(node: Node | Source | First | Join | Call | Const | Condition | None) -> bool:

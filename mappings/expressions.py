@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import re
 import sys
@@ -132,12 +133,14 @@ class Expressions:
             self.problems.add("no_object", at, name=shape.label)
             shape = None
         members: list[tuple[str, Node]] = []
+        strange: list[str] = []
         for name, inner in data.items():
             place = (*at, name)
             field_shape: Shape | None = None
             if shape is not None:
                 field_shape = shape.member(name)
                 if field_shape is None:
+                    strange.append(name)
                     self.problems.add(
                         "unknown_field", place, owner=shape.label, name=name, near=(name, shape.names())
                     )
@@ -149,7 +152,8 @@ class Expressions:
                 members.append((name, _whole(node) if is_key else node))
         if shape is not None:
             for name in shape.required():
-                if name not in data:
+                # a misspelt field has been told already
+                if name not in data and not difflib.get_close_matches(name, strange, cutoff=0.7):
                     self.problems.add("missing_field", at, owner=shape.label, name=name)
         return Obj(tuple(members))
 
@@ -464,7 +468,7 @@ class Expressions:
         except BadParameter as error:
             near_ja, near_en = suggestion(error.parameter, error.known) if error.known else ("", "")
             place = (*at, name, error.parameter) if isinstance(entry, dict) else at
-            words = {"name": name, "parameter": error.parameter, "detail": error.detail}
+            words = {"name": name, "parameter": error.parameter, "detail": error.detail, "detail_ja": error.detail_ja}
             words |= {"near_ja": near_ja, "near_en": near_en}
             self.problems.note(
                 "bad_parameter", words, self.problems.file, self.problems.marks.line(place), dotted(place)
@@ -491,7 +495,8 @@ class Expressions:
             table, file, known = self.tables(name)
         except BadTable as error:
             words = {"detail_ja": error.ja, "detail_en": error.en}
-            self.problems.note("table", words, f"tables/{name}.csv", error.line, "")
+            connector = self.problems.file.partition("/")[0]
+            self.problems.note("table", words, f"{connector}/tables/{name}.csv", error.line, "")
             return None
         if table is None:
             self.problems.add("no_table", at, name=name, file=str(file), near=(name, known))

@@ -153,15 +153,22 @@ class Walk:
     def _fill_object(self, node: Obj, frame: Frame, place: str) -> Any:
         result: dict[str, Any] = {}
         only_constants = True
+        of_constants: list[FieldFault] = []
         for name, member in node.members:
+            before = len(self.faults)
             inner = self.fill(member, frame, f"{place}.{name}" if place else name)
+            constant = is_constant(member)
+            if constant:
+                of_constants += self.faults[before:]
             if inner is not ABSENT:
                 result[name] = inner
-                if not is_constant(member):
-                    only_constants = False
+                only_constants = only_constants and constant
         if node.keep or not only_constants or (result and is_constant(node)):
             return result
-        self.origins = [o for o in self.origins if not o.field.startswith(f"{place}.")]
+        # an object that is left out has no constants either, nor anything wrong with them
+        if not is_constant(node):
+            self.faults = [fault for fault in self.faults if fault not in of_constants]
+        self.origins = [origin for origin in self.origins if not origin.field.startswith(f"{place}.")]
         return ABSENT
 
     def _fill_each(self, node: Each, frame: Frame, place: str) -> Any:

@@ -38,7 +38,9 @@ class MappingError(Exception):
 def suggestion(word: str, known: Iterable[str]) -> tuple[str, str]:
     """(" もしかして: x", " Did you mean x?") for a near miss, else the known words if they are few, else nothing."""
     names = list(known)
-    near = difflib.get_close_matches(word, names, n=2, cutoff=0.6)
+    near = difflib.get_close_matches(word, names, n=2, cutoff=0.7)
+    if not near and len(word) > 3:
+        near = [name for name in names if word in name or (len(name) > 3 and name in word)][:2]
     if near:
         ja, en = "、".join(f"「{n}」" for n in near), " or ".join(repr(n) for n in near)
         return f" もしかして: {ja}", f" Did you mean {en}?"
@@ -97,7 +99,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "unknown_transform": ("「{name}」という変換はありません。{near_ja}", "There is no transform {name!r}.{near_en}"),
     "bad_parameter": (
-        "変換 {name} のパラメータ「{parameter}」: {detail}{near_ja}",
+        "変換 {name} のパラメータ「{parameter}」: {detail_ja}{near_ja}",
         "Transform {name}, parameter {parameter!r}: {detail}{near_en}",
     ),
     "no_table": ("変換表 {name} がありません({file})。{near_ja}", "There is no table {name!r} ({file}).{near_en}"),

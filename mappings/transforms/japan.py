@@ -302,6 +302,7 @@ _SLOT = re.compile(
     r"(?P<a>\d{1,2})(?:(?::|時)(?P<am>\d{2})分?|時)?[-~](?P<b>\d{1,2})(?:(?::|時)(?P<bm>\d{2})分?|時)?"
     r"|(?P<a2>\d{1,2})(?P<b2>\d{2})|(?P<a4>\d{2})(?P<am4>\d{2})-?(?P<b4>\d{2})(?P<bm4>\d{2})"
 )
+_CANONICAL_SLOT = re.compile(r"[0-9]{4}-[0-9]{4}")
 _TILDES = str.maketrans("～〜−ー–—‐", "~~-----")
 
 
@@ -352,13 +353,16 @@ def slot() -> Step:
     examples=[({}, "1400-1600", "1416"), ({"style": "japanese"}, "1400-1600", "14時～16時"), ({"style": "japanese"}, "morning", "午前中")],
 )
 def format_slot(*, style: Literal["short", "japanese"] = "short") -> Step:
-    words = {"morning": "午前中", "afternoon": "午後"} if style == "japanese" else {}
+    japanese = style == "japanese"
+    words = {"morning": "午前中" if japanese else "morning", "afternoon": "午後" if japanese else "afternoon"}
 
     def step(value: Any) -> str | None:
         body = as_text(value)
-        start, sign, end = body.partition("-")
-        if not sign:
-            return words.get(body, body) or None
+        if body in words or not body:
+            return words.get(body)
+        if _CANONICAL_SLOT.fullmatch(body) is None:
+            raise TransformFault("not_a_slot")
+        start, _, end = body.partition("-")
         if style == "short":
             return start[:2] + end[:2]
         return "～".join(f"{int(t[:2])}時" + (f"{t[2:]}分" if t[2:] != "00" else "") for t in (start, end))

@@ -378,6 +378,8 @@ def format_number(*, comma: bool = False, decimals: _Digits | None = None, unit:
 def format_money() -> Step:
     def step(value: Any) -> str | None:
         amount = value.get("amount") if isinstance(value, dict) else value
+        if isinstance(amount, str) and not amount.strip():
+            return None
         if not isinstance(amount, int) or isinstance(amount, bool):
             raise TransformFault("not_an_amount")
         digits = minor_digits(value.get("currency") or "JPY") if isinstance(value, dict) else 0

@@ -38,9 +38,10 @@ UNSET: Any = object()
 class BadParameter(ValueError):  # noqa: N818
     """A parameter of a transform is wrong."""
 
-    def __init__(self, parameter: str, detail: str, known: Sequence[str] = ()) -> None:
+    def __init__(self, parameter: str, detail: str, known: Sequence[str] = (), *, ja: str | None = None) -> None:
         super().__init__(f"{parameter}: {detail}")
         self.parameter, self.detail, self.known = parameter, detail, list(known)
+        self.detail_ja = ja or f"値が正しくありません({detail})。"
 
 
 class _Parameters(BaseModel):
@@ -76,9 +77,11 @@ class Transform:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             name = str(first["loc"][0]) if first["loc"] else ""
-            known = [*self.parameters.model_fields] if first["type"] == "extra_forbidden" else []
-            detail = "no such parameter" if known else first["msg"]
-            raise BadParameter(name, detail, known) from None
+            if first["type"] == "extra_forbidden":
+                known = [*self.parameters.model_fields]
+                ja = "そのようなパラメータはありません。"
+                raise BadParameter(name, "there is no such parameter.", known, ja=ja) from None
+            raise BadParameter(name, first["msg"]) from None
         return self.build(**{name: getattr(valid, name) for name in valid.model_fields_set})
 
 
