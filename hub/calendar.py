@@ -27,7 +27,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import jpholiday
-from croniter import croniter  # type: ignore[import-untyped]
+from croniter import croniter
 
 from hub.words import HubError
 from mappings.marks import BadYaml, read_yaml

@@ -12,7 +12,7 @@ from typing import IO, Any
 import orjson
 from sqlalchemy import Connection, Engine, delete, func, insert, select, text, update
 
-from connectors.contract import Fault, Page, Record, Source
+from connectors.contract import Fault, Page, Record, SeenFile, Source
 from hub.store.tables import flow_state, intake, intake_body, quarantine
 
 __all__ = ["Intake", "IntakeHistory", "decode", "load_intake", "open_body", "store_page", "unprocessed"]
@@ -176,7 +176,7 @@ def finish(connection: Connection, intake_id: int, counts: Mapping[str, Any]) ->
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Seen:
     name: str
     sha256: str
@@ -196,10 +196,10 @@ class IntakeHistory:
             row = connection.execute(query.order_by(intake.c.id.desc()).limit(1)).one_or_none()
         return None if row is None else _Seen(row.name or "", bytes(row.sha256).hex(), row.received_at)
 
-    def by_name(self, name: str) -> _Seen | None:
+    def by_name(self, name: str) -> SeenFile | None:
         return self._newest(intake.c.name == name)
 
-    def by_sha256(self, digest: str) -> _Seen | None:
+    def by_sha256(self, digest: str) -> SeenFile | None:
         return self._newest(intake.c.sha256 == bytes.fromhex(digest))
 
     def last_sequence(self, name_prefix: str) -> int | None:

@@ -11,13 +11,13 @@ import orjson
 from pydantic import ValidationError
 
 from connectors.contract import Fault, Record
-from connectors.file_exchange import read_records
+from connectors.file_exchange.formats import read_records
 from hub.entities import content_of
 from hub.home import Settings
 from hub.systems import System, Systems, load_systems
 from hub.words import HubError
-from mappings import FieldFault, Mapping as RecordMapping, load_mapping
-from mappings.preview import PreviewRow, preview_entity, preview_records
+from mappings import FieldFault, Mapping as RecordMapping, RecordFaults, Unit, load_mapping
+from mappings.preview import PreviewRow, preview_entity
 
 __all__ = ["PreviewedRecord", "preview_file"]
 
@@ -59,24 +59,40 @@ def preview_file(
     unreadable: list[Fault] = []
 
     def watched() -> Iterator[Record | Fault]:
-        for row in _records(file, layout or _layout_of(mapping, used), used):
+        for row in _records(file, layout or _layout_of(mapping)):
             if isinstance(row, Fault):
                 unreadable.append(row)
             yield row
 
-    for found in preview_records(loaded, watched(), context):  # type: ignore[arg-type]
+    for unit in loaded.units(watched(), context):
         while unreadable:
             yield _unreadable(unreadable.pop(0))
-        line = found.positions[0] if found.positions else None
-        faults = [_fault(fault) for fault in found.faults]
-        entity = None
-        if found.result is not None:
-            try:
-                entity = orjson.loads(content_of(loaded.entity, found.result)[1])
-            except ValidationError as error:
-                faults = [_invalid(detail, line, found.rows) for detail in error.errors(include_url=False)]
-        yield PreviewedRecord(found.name, line, entity, list(found.rows), faults, found.skipped)
+        yield (
+            _refused(unit.external_id or "", unit)
+            if isinstance(unit, RecordFaults)
+            else _mapped(loaded, unit, context)
+        )
     yield from map(_unreadable, unreadable)
+
+
+def _mapped(mapping: RecordMapping, unit: Unit, context: Mapping[str, Any]) -> PreviewedRecord:
+    try:
+        entity = mapping.to_entity(unit.data, context, positions=unit.positions)
+        if entity is None:
+            return PreviewedRecord(unit.external_id, unit.positions[0], skipped=True)
+        try:
+            _, content = content_of(mapping.entity, entity)
+        except ValidationError as error:
+            raise mapping.model_faults(error, unit.data, context, positions=unit.positions) from error
+    except RecordFaults as refused:
+        return _refused(unit.external_id, refused)
+    rows = [PreviewRow(*origin) for origin in mapping.explain(unit.data, context, positions=unit.positions)]
+    return PreviewedRecord(unit.external_id, unit.positions[0], orjson.loads(content), rows)
+
+
+def _refused(name: str, refused: RecordFaults) -> PreviewedRecord:
+    line = refused.positions[0] if refused.positions else None
+    return PreviewedRecord(name, line, faults=[_fault(fault) for fault in refused.faults])
 
 
 def _user_of(mapping: str, systems: Systems) -> System | None:
@@ -84,11 +100,11 @@ def _user_of(mapping: str, systems: Systems) -> System | None:
     return next(users, None)
 
 
-def _layout_of(mapping: str, used: System | None) -> str:
+def _layout_of(mapping: str) -> str:
     return mapping.rpartition("/")[2].removesuffix(".in")
 
 
-def _records(file: Path, layout: str, used: System | None) -> Iterator[Record | Fault]:
+def _records(file: Path, layout: str) -> Iterator[Record | Fault]:
     if file.suffix in (".json", ".jsonl"):
         yield from _json_records(file)
         return
@@ -137,11 +153,3 @@ def _unreadable(fault: Fault) -> PreviewedRecord:
         "ja": fault.reason_ja or fault.reason, "en": fault.reason,
     }  # fmt: skip
     return PreviewedRecord("", fault.position, faults=[told])
-
-
-def _invalid(detail: Any, line: int | None, rows: Any) -> dict[str, Any]:
-    place = ".".join(str(step) for step in detail["loc"])
-    return {
-        "code": "model", "line": line, "column": None, "value": str(detail.get("input"))[:200], "field": place,
-        "ja": f"項目 {place} に入れられません: {detail['msg']}", "en": f"does not fit {place}: {detail['msg']}",
-    }  # fmt: skip

@@ -8,7 +8,7 @@ from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from croniter import croniter  # type: ignore[import-untyped]
+from croniter import croniter
 from pydantic import (
     AfterValidator,
     BaseModel,

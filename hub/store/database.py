@@ -55,6 +55,7 @@ def open_engine(url: str) -> Engine:
         pool_pre_ping=True,
         json_serializer=_json,
         json_deserializer=orjson.loads,
+        hide_parameters=True,  # error texts must not carry the values of rows
         connect_args={"application_name": "tsunagi"},
     )
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,11 @@ def newest(base: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(280)
-def test_nothing_is_lost_or_doubled(database_url: str, second_database_url: str, tmp_path: Path) -> None:
+@pytest.mark.chaos
+@pytest.mark.timeout(3600)
+def test_nothing_is_lost_or_doubled(
+    database_url: str, second_database_url: str, tmp_path: Path, chaos_rounds: Callable[[int], int]
+) -> None:
     calm, wild = tmp_path / "calm", tmp_path / "wild"
     for base in (calm, wild):
         base.mkdir()
@@ -66,7 +70,7 @@ def test_nothing_is_lost_or_doubled(database_url: str, second_database_url: str,
         pushing = run(database_url, calm, "push", "stock_out")
         dice = random.Random(7)
         for verb, flow, length in (("pull", "stock", pulling), ("push", "stock_out", pushing)):
-            for _ in range(10):
+            for _ in range(chaos_rounds(10)):
                 # the first part of each run is the interpreter starting: strike behind it
                 run(second_database_url, wild, verb, flow, kill_after=length * dice.uniform(0.45, 1.0))
             run(second_database_url, wild, verb, flow)
