@@ -40,9 +40,6 @@ from connectors.transport.wire import Wire
 
 __all__ = ["Answer", "Classify", "Http", "HttpSettings", "Intent", "Patience"]
 
-Classify = Callable[[httpx.Response], ConnectorError | None]
-"""A connector's own reading of an answer: the error it means, or None for "the usual rules"."""
-
 _REDIRECTS = 5
 _USER_AGENT = "tsunagi/0.1"
 
@@ -108,6 +105,10 @@ class Answer(httpx.Response):
             ) from error
 
 
+Classify = Callable[[Answer], ConnectorError | None]
+"""A connector's own reading of an answer: the error it means, or None for "the usual rules"."""
+
+
 class Http:
     """Calls to one account. Closable; threads may share it.
 
@@ -133,7 +134,9 @@ class Http:
         self.settings = settings
         self.system = system
         self.redactor = redactor if redactor is not None else Redactor()
-        self._limiter = limiter or (LocalLimiter(settings.budget, sleep=sleep) if settings.budget else Unlimited())
+        self._limiter = limiter or (
+            LocalLimiter(settings.budget, sleep=sleep) if settings.budget else Unlimited()
+        )
         self._trace = trace if trace is not None else usual_trace()
         self._sleep = sleep
         self._now = now
@@ -311,10 +314,13 @@ class Http:
         if self.settings.classify is None:
             return None
         try:
-            return self.settings.classify(answer)
+            error = self.settings.classify(answer)
         except Retry as unreadable:
             # Answer.json() on an error page: the status says more than the body.
             return unreadable if answer.is_success else None
+        if error is not None:
+            error.args = (self.redactor.text(str(error)),)  # it may quote the body
+        return error
 
     def _resolve(self, path: str, params: Mapping[str, Any] | None) -> httpx.URL:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import threading
 from collections.abc import Iterable, Mapping, MutableMapping
 from itertools import pairwise
 from typing import Any
@@ -112,7 +113,10 @@ def _as_pattern(secret: str) -> str:
 
 
 class Redactor:
-    """Masks what must not be seen. One per account; `learn` adds values that become known later (tokens)."""
+    """Masks what must not be seen. One per account; `learn` adds values that become known later (tokens).
+
+    Threads may share it.
+    """
 
     def __init__(self, secrets: Iterable[str | SecretStr] = ()) -> None:
         self._configured: set[str] = set()
@@ -121,6 +125,7 @@ class Redactor:
             if plain:
                 self._configured |= _forms(plain)
         self._learned: dict[str, None] = {}
+        self._lock = threading.Lock()
         self._pattern = self._compile()
 
     def learn(self, *values: str) -> None:
@@ -128,10 +133,11 @@ class Redactor:
         new = [value for value in values if len(value) >= _SHORT and value not in self._learned]
         if not new:
             return
-        self._learned.update(dict.fromkeys(new))
-        while len(self._learned) > _MOST_LEARNED:
-            self._learned.pop(next(iter(self._learned)))
-        self._pattern = self._compile()
+        with self._lock:
+            self._learned.update(dict.fromkeys(new))
+            while len(self._learned) > _MOST_LEARNED:
+                self._learned.pop(next(iter(self._learned)))
+            self._pattern = self._compile()
 
     def text(self, text: str) -> str:
         """`text` without secret values, e-mail addresses, phone numbers and values of sensitive keys."""

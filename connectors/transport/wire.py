@@ -147,7 +147,8 @@ class _Body(httpx.SyncByteStream):
 def _proxy_of_environment(url: httpx.URL) -> str | None:
     if urllib.request.proxy_bypass(url.host):
         return None
-    proxy = urllib.request.getproxies().get(url.scheme)
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
     return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 

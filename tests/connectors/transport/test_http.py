@@ -368,6 +368,21 @@ def test_a_body_that_says_wait_goes_up_when_the_call_must_happen_once() -> None:
     assert len(rig.requests) == 1
 
 
+def test_what_a_classifier_quotes_is_masked() -> None:
+    def quoting(response: httpx.Response) -> ConnectorError | None:
+        return Refused(f"said: {response.text}", code="E1")
+
+    rig = Rig(
+        say(json={"echo": "in-the-body", "phone": "090-1234-5678"}),
+        classify=quoting,
+        secrets=("in-the-body",),
+    )
+    with pytest.raises(Refused) as refused:
+        rig.http.get("/orders")
+    assert str(refused.value) == 'said: {"echo":"***","phone":"***"}'
+    assert refused.value.code == "E1"
+
+
 def test_a_connector_may_read_a_status_its_own_way() -> None:
     def classify(response: httpx.Response) -> ConnectorError | None:
         return Refused("bad request in disguise") if response.status_code == 500 else None
