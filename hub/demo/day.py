@@ -1,0 +1,152 @@
+"""Runs the demo day and tells about it. A second day starts from where the first one ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from hub.airflow_api import AirflowApi, Run
+from hub.airflow_home import AirflowAddress, start_airflow, stop_airflow
+from hub.demo.counterparts import Counterparts
+from hub.demo.report import outcome_line, show_day
+from hub.demo.road import ROAD, Step
+from hub.engine import Hub
+from hub.home import Home, Settings
+from hub.postgres import EmbeddedPostgres
+from hub.words import HubError, Words
+
+__all__ = ["run_demo", "stop_everything"]
+
+DAGS_SEEN_SECONDS = 90
+"""Airflow reads new DAG files within seconds; a machine under load may take longer."""
+
+
+def run_demo(settings: Settings | None = None, console: Console | None = None) -> None:
+    """Set everything up, run the day, show what came of it. Everything keeps running until `stop_everything`.
+
+    Raises HubError when a part does not start or a flow fails. Ctrl-C only ends the watching.
+    """
+    settings = settings or Settings.from_env()
+    tell = _Teller(console or Console(highlight=False))
+    try:
+        _run(settings, tell)
+    except KeyboardInterrupt:
+        tell.say(
+            "\n中断しました。動いているものはそのままです。続きは `make demo`、停止は `make stop`。",
+            "\nStopped watching; everything keeps running. `make demo` goes on, `make stop` ends it.",
+        )
+        raise SystemExit(130) from None
+
+
+def stop_everything(home: Home) -> list[str]:
+    """Stop Airflow, the demo's counterparts and the embedded PostgreSQL of this home; names of what was running."""
+    settings = Settings(home)
+    stopped = stop_airflow(settings)
+    stopped += Counterparts(settings).stop()
+    if EmbeddedPostgres(home).stop():
+        stopped.append("postgres")
+    return stopped
+
+
+def _run(settings: Settings, tell: _Teller) -> None:
+    began = datetime.now(UTC)
+    with tell.step(Words("PostgreSQL とハブの準備", "PostgreSQL and the hub")):
+        settings.home.create()
+        with Hub.open(settings):
+            pass
+    counterparts = Counterparts(settings)
+    with tell.step(Words("通販基幹・倉庫・モールの相手役", "Stand-ins: core, warehouse, marketplace")):
+        counterparts.start()
+    with tell.step(Words("Airflow の起動", "Airflow")):
+        address = start_airflow(settings)
+    with AirflowApi(address) as api:
+        with tell.step(Words("連携 (DAG) の読み込み", "Flows (DAGs)")):
+            _wait_for_dags(api)
+        for step in ROAD:
+            _take(step, api, counterparts, tell)
+    _tell_end(settings, address, began, tell)
+
+
+def _wait_for_dags(api: AirflowApi) -> None:
+    wanted = {step.dag_id for step in ROAD}
+    until = time.monotonic() + DAGS_SEEN_SECONDS
+    while missing := wanted - api.dags().keys():
+        if errors := api.import_errors():
+            told = "\n".join(errors.values())
+            raise HubError(f"DAG を読み込めません:\n{told}", f"DAGs cannot be read:\n{told}")
+        if time.monotonic() > until:
+            names = ", ".join(sorted(missing))
+            raise HubError(
+                f"DAG が見つかりません: {names}。logs/airflow-dag-processor.log を確認してください。",
+                f"DAGs are missing: {names}. See logs/airflow-dag-processor.log.",
+            )
+        time.sleep(0.5)
+
+
+def _take(step: Step, api: AirflowApi, counterparts: Counterparts, tell: _Teller) -> None:
+    if step.before is not None and step.scene is not None:
+        with tell.step(step.scene, scene=True):
+            step.before(counterparts)
+    title = str(api.dags()[step.dag_id]["dag_display_name"])
+    with tell.step(Words(title, title)) as done:
+        run = api.trigger(step.dag_id)
+        api.pause(step.dag_id, paused=False)
+        ended = api.wait(run, timeout=300)
+        if ended.state != "success":
+            raise _failed(api, ended, title)
+        done.append(outcome_line(_result(api, ended)))
+
+
+def _result(api: AirflowApi, run: Run) -> dict[str, object]:
+    for task in ("pull", "push"):
+        found = api.result(run, task)
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _failed(api: AirflowApi, run: Run, title: str) -> HubError:
+    for task in ("pull", "push"):
+        try:
+            log = api.log(run, task)
+        except HubError:
+            continue
+        told = "\n".join(line for line in log.splitlines() if not line.startswith("::"))[-3000:]
+        return HubError(
+            f"{title} が失敗しました。ログの末尾:\n{told}", f"{title} failed. The end of its log:\n{told}"
+        )
+    return HubError(f"{title} が失敗しました。", f"{title} failed.")
+
+
+def _tell_end(settings: Settings, address: AirflowAddress, began: datetime, tell: _Teller) -> None:
+    with Hub.open(settings) as hub:
+        show_day(hub, address, began, tell.console)
+
+
+class _Teller:
+    """What the terminal shows: the step under way with its clock, and a line for each that is done."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def say(self, ja: str, en: str) -> None:
+        self.console.print(Words(ja, en).say(), markup=False)
+
+    @contextmanager
+    def step(self, title: Words, *, scene: bool = False) -> Iterator[list[str]]:
+        """Show the step until it ends; what the caller puts into the list is shown beside it."""
+        said: list[str] = []
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        began = time.monotonic()
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            progress.add_task(title.say())
+            yield said
+        mark = "[dim]·[/]" if scene else "[green]✓[/]"
+        self.console.print(f"{mark} ", end="")
+        self.console.print(title.say(), markup=False, style="dim" if scene else "", end="")
+        self.console.print(f"  {' '.join(said)}  {time.monotonic() - began:.1f}s", markup=False, style="dim")
