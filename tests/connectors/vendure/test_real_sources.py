@@ -107,9 +107,9 @@ def test_stock_is_one_record_for_each_sku_and_location(opened: Any) -> None:
     assert len(pages) > 1
     assert len(skus) == len(set(skus)) >= 15
     assert pages[-1].complete
-    box = next(record for record in records if record["sku"] == "BOX-01")
-    assert (box["stockOnHand"], box["stockAllocated"]) == (500, 0)
-    assert box["stockLocation"]["name"] == "Default Stock Location"
+    shirt = next(record for record in records if record["sku"] == "TS-WH-S")
+    assert (shirt["stockOnHand"], shirt["stockAllocated"]) == (40, 0)
+    assert shirt["stockLocation"]["name"] == "Default Stock Location"
 
 
 def test_pages_that_end_within_one_second_lose_nothing(opened: Any, account: Any) -> None:
