@@ -28,10 +28,12 @@ def contract_checks(
     """Every check that follows from what the connector declares.
 
     config      settings to test with; give its secrets values that cannot occur by chance
-    recordings  `<source or sink>.yaml` with recorded answers, or a folder of that name with the files of a
-                file store; `check.yaml` for the check
+    recordings  `<source or sink>.yaml` with recorded answers, or a folder of that name with the files of a file
+                store; `check.yaml` for the check
     cases       what is fed in and expected, see `connectors.testing.cases`; the folder `cases` beside the
                 recordings
+
+    Where a source and a sink have one name: `<name>.source.yaml` and `<name>.sink.yaml`.
     """
     stage = Stage(connector, config, recordings, cases or recordings.parent / "cases")
     return list(_checks(stage))
@@ -77,12 +79,12 @@ def _checks(stage: Stage) -> Iterator[Check]:
     connector = stage.connector
     yield from settings_checks(stage)
     for source in connector.sources.values():
-        if stage.recorded(source.name):
+        if stage.recorded(source.name, "source"):
             yield from source_checks(stage, source)
         else:
             yield _unrecorded(stage, f"source:{source.name}")
     for sink in connector.sinks.values():
-        if stage.recorded(sink.name):
+        if stage.recorded(sink.name, "sink"):
             yield from sink_checks(stage, sink)
         else:
             yield _unrecorded(stage, f"sink:{sink.name}")

@@ -15,6 +15,7 @@ from connectors.contract import ConnectorError, Cursor, Deletes, Misconfigured, 
 from connectors.testing.faults import RETRY_AFTER, Transform, garble, lock_out, no_connection, throttle
 from connectors.testing.findings import Check, broken, hold, secrets_in, why_not_json
 from connectors.testing.memory import MemoryHistory
+from connectors.testing.playback import sent_as_text
 from connectors.testing.stage import PageRead, Reading, Stage, member
 
 __all__ = ["source_checks"]
@@ -35,6 +36,8 @@ def source_checks(stage: Stage, source: Source) -> Iterator[Check]:
         checks["overlap"] = overlap_is_read
     if source.decode is not None:
         checks["decode"] = decode_is_pure
+    if source.acknowledge is not None:
+        checks["acknowledge"] = acknowledging_again_answers_the_same
     if stage.connector.http is not None:
         checks |= {
             "throttled": throttling_is_waited_for, "locked_out": lock_out_needs_a_person,
@@ -216,6 +219,26 @@ def decode_is_pure(stage: Stage, source: Source) -> None:
             positions == sorted(positions),
             f"{source.name}: the rows of {page.page.name!r} do not come in the order of their positions: {positions}",
         )
+
+
+def acknowledging_again_answers_the_same(stage: Stage, source: Source) -> None:
+    """The hub acknowledges a page after each replay too: the same refusals give the same answer, never a second one."""
+    assert source.acknowledge is not None
+    for refused in ([], [{"line": 2, "key": "A1", "code": "field", "message": "見本 / sample"}]):
+        with stage.open_for(source) as rig:
+            for page in stage.read_in(rig, source, stage.start(source)).pages:
+                if page.page.name is None:
+                    continue
+                told = []
+                for _ in range(2):
+                    before = len(rig.requests)
+                    source.acknowledge(rig.call, page.page.name, refused)
+                    sent = [sent_as_text(request) for request in rig.requests[before:]]
+                    told.append((sent, dict(rig.files.content) if rig.files is not None else {}))
+                hold(
+                    told[0] == told[1],
+                    f"{source.name}: acknowledging {page.page.name!r} twice gives another answer the second time",
+                )
 
 
 def throttling_is_waited_for(stage: Stage, source: Source) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from io import BytesIO
@@ -93,23 +93,33 @@ class Stage:
     def secrets(self) -> list[str]:
         return [secret for secret in secret_values(self.config) if len(secret) >= 4]
 
-    def recorded(self, name: str) -> bool:
+    def recorded(self, name: str, kind: str = "") -> bool:
         """Whether there is a recording for this source, sink or check: answers, files or both."""
-        return (self.recordings / f"{name}.yaml").exists() or (self.recordings / name).is_dir()
+        return self._place(self.recordings, name, kind, ".yaml").exists() or self._folder(name, kind).is_dir()
 
     def source_case(self, name: str) -> SourceCase:
-        return load_case(SourceCase, self.cases / f"{name}.yaml") or SourceCase()
+        return load_case(SourceCase, self._place(self.cases, name, "source", ".yaml")) or SourceCase()
 
     def sink_case(self, name: str) -> SinkCase:
-        case = load_case(SinkCase, self.cases / f"{name}.yaml")
-        hold(case, f"{self.cases / name}.yaml is missing: it says which `changes` the sink is given")
-        assert case is not None
+        path = self._place(self.cases, name, "sink", ".yaml")
+        case = load_case(SinkCase, path)
+        if case is None:
+            broken(f"{path} is missing: it says which `changes` the sink is given")
         return case
+
+    def _folder(self, name: str, kind: str) -> Path:
+        return self._place(self.recordings, name, kind, "")
+
+    def _place(self, folder: Path, name: str, kind: str, ending: str) -> Path:
+        """`stock.source.yaml` where a source and a sink have one name, else `stock.yaml`."""
+        own = folder / f"{name}.{kind}{ending}"
+        return own if kind and own.exists() else folder / f"{name}{ending}"
 
     @contextmanager
     def open(
         self,
         name: str,
+        kind: str = "",
         *,
         through: Transform | None = None,
         params: Mapping[str, Any] | None = None,
@@ -117,11 +127,11 @@ class Stage:
         history: MemoryHistory | None = None,
     ) -> Iterator[Rig]:
         """A call on the recording `name`; `through` puts a fault on the wire."""
-        answers = self.recordings / f"{name}.yaml"
+        answers = self._place(self.recordings, name, kind, ".yaml")
         playback = Playback(load_recording(answers) if answers.exists() else [], str(answers))
         files = None
         if self.connector.files is not None:
-            files = MemoryFiles.of_folder(self.recordings / name, now=lambda: now)
+            files = MemoryFiles.of_folder(self._folder(name, kind), now=lambda: now)
         steps: list[Exchange | Pause] = []
         waits: list[float] = []
         history = history if history is not None else MemoryHistory()
@@ -142,19 +152,28 @@ class Stage:
         history: MemoryHistory | None = None,
     ) -> Reading:
         """Read a source to its end, as the hub does: each page stored before the next is asked for."""
+        with self.open_for(source, through=through, history=history) as rig:
+            return self.read_in(rig, source, cursor)
+
+    def open_for(
+        self, source: Source, *, through: Transform | None = None, history: MemoryHistory | None = None
+    ) -> AbstractContextManager[Rig]:
+        """A call as the source's case wants it."""
         case = self.source_case(source.name)
-        with self.open(
-            source.name, through=through, params=case.params, now=case.now, history=history
-        ) as rig:
-            pages: list[PageRead] = []
-            for page in source.run(rig.call, cursor):
-                hold(
-                    isinstance(page, Page), f"{source.name}: a source yields Page, not {type(page).__name__}"
-                )
-                pages.append(_stored(page, source, self.config, case.params))
-                rig.history.add(pages[-1].page, case.now)
-                hold(len(pages) < _MOST_PAGES, f"{source.name}: no end after {_MOST_PAGES} pages")
-            return Reading(pages, rig)
+        return self.open(
+            source.name, "source", through=through, params=case.params, now=case.now, history=history
+        )
+
+    def read_in(self, rig: Rig, source: Source, cursor: Cursor | None) -> Reading:
+        """`read` within a call that is open already."""
+        case = self.source_case(source.name)
+        pages: list[PageRead] = []
+        for page in source.run(rig.call, cursor):
+            hold(isinstance(page, Page), f"{source.name}: a source yields Page, not {type(page).__name__}")
+            pages.append(_stored(page, source, self.config, case.params))
+            rig.history.add(pages[-1].page, case.now)
+            hold(len(pages) < _MOST_PAGES, f"{source.name}: no end after {_MOST_PAGES} pages")
+        return Reading(pages, rig)
 
     def start(self, source: Source) -> Cursor | None:
         """The cursor a case begins with."""

@@ -90,6 +90,7 @@ def test_the_docs_name_every_check_and_no_other(page: str, tmp_path: Path) -> No
         cursor=Position,
         overlap=timedelta(1),
         decode=lambda stream, config, params: iter(()),
+        acknowledge=lambda call, name, refused: None,
     )(lambda call, cursor: iter(()))
     connector.sink("stock", key="id", whole=True)(lambda call, batch: [])
     connector.sink("moves", key="id", write=Write.DELTA, ask=lambda call, batch: [])(lambda call, batch: [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -54,14 +54,22 @@ def write_under_a_new_name(call: Call[Config], batch: Batch) -> Iterable[Outcome
     return [Outcome.done(change.key) for change in batch]
 
 
-def exchange(sink: Any = write) -> Connector[Config]:
+def acknowledge(call: Call[Config], name: str, refused: Sequence[Mapping[str, Any]]) -> None:
+    call.files.write(f"done/{name}.ack", f"{len(refused)} refused".encode(), overwrite=True)
+
+
+def acknowledge_once_more(call: Call[Config], name: str, refused: Sequence[Mapping[str, Any]]) -> None:
+    call.files.write(f"done/{name}.{len(call.files.list('done'))}.ack", b"")
+
+
+def exchange(sink: Any = write, acknowledge: Any = acknowledge) -> Connector[Config]:
     connector = Connector(
         "tiny_files",
         config=Config,
         title=Title("ファイル", "Files"),
         files=lambda config: LocalFolder(Path("/nowhere")),
     )
-    connector.source("orders", key="id", cursor=LastFile, decode=decode)(files)
+    connector.source("orders", key="id", cursor=LastFile, decode=decode, acknowledge=acknowledge)(files)
     connector.sink("instructions", key="id", whole=True, batch_size=1)(sink)
     connector.check(lambda call: f"{len(call.files.list('in'))} files")
     return connector
@@ -82,11 +90,31 @@ def test_a_connector_of_files_passes(judge: Judge) -> None:
     assert judge(exchange(), FILES, Config()) == {}
 
 
+def test_a_source_and_a_sink_of_one_name_have_their_own_files(judge: Judge) -> None:
+    connector = exchange()
+    connector.sink("orders", key="id", whole=True, batch_size=1)(write)
+    own = {
+        name.replace("/orders/", "/orders.source/").replace("/orders.yaml", "/orders.source.yaml"): content
+        for name, content in FILES.items()
+    }
+    sink = {
+        "recordings/orders.sink/out/.gitkeep": b"",
+        "cases/orders.sink.yaml": FILES["cases/instructions.yaml"],
+    }
+    assert judge(connector, own | sink, Config()) == {}
+
+
 def test_a_second_file_at_the_second_attempt_is_found(judge: Judge) -> None:
     findings = judge(exchange(write_under_a_new_name), FILES, Config())
     assert findings == {
         "sink:instructions:again": "instructions: the second attempt of a batch changes files: ['out/contract-1-2.csv']"
     }
+
+
+def test_a_second_acknowledgement_is_found(judge: Judge) -> None:
+    findings = judge(exchange(acknowledge=acknowledge_once_more), FILES, Config())
+    text = "orders: acknowledging '1.csv' twice gives another answer the second time"
+    assert findings == {"source:orders:acknowledge": text}
 
 
 @pytest.fixture(params=["memory", "folder"])

@@ -77,6 +77,15 @@ def test_a_sink_that_tells_retry_per_change_passes_too(judge: Judge) -> None:
     assert judge(shop(run), FILES) == {}
 
 
+def test_a_document_without_what_it_refused_is_whole(judge: Judge) -> None:
+    def run(call: Call[Config], batch: Batch) -> Iterable[Outcome]:
+        done = list(stock(call, batch))
+        return [*done[:-1], Outcome.refused(done[-1].key, "the layout has no room for it")]
+
+    case = FILES["cases/stock.yaml"].partition("expect:")[0]
+    assert judge(shop(run, whole=True), FILES | {"cases/stock.yaml": case}) == {}
+
+
 def told(change: Callable[[list[Outcome]], Iterable[Any]]) -> Sink:
     """`stock`, whose outcomes are spoilt."""
     return lambda call, batch: change(list(stock(call, batch)))
