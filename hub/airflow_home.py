@@ -290,7 +290,5 @@ def _healthy(address: AirflowAddress, component: str) -> bool:
     except (httpx.HTTPError, ValueError):
         time.sleep(0.2)
         return False
-    key = {"api-server": "metadatabase", "scheduler": "scheduler", "dag-processor": "dag_processor"}[
-        component
-    ]
-    return bool((health.get(key) or {}).get("status") == "healthy")
+    part = "metadatabase" if component == "api-server" else component.replace("-", "_")
+    return bool((health.get(part) or {}).get("status") == "healthy")
