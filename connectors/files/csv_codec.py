@@ -222,6 +222,7 @@ class _Reader:
             only = itemgetter(*header.indices)
             pick = only if len(names) > 1 else lambda row: (only(row),)
         marker = self._layout.trailer.marker if self._layout.trailer else None
+        phantom = header.width > header.bare
         shortest = self._shortest()
         start = lines.at
         while True:
@@ -230,6 +231,10 @@ class _Reader:
             try:
                 for row in reader:
                     if len(row) == width and start > lines.tainted and row[0] != marker and any(row):
+                        if phantom and row[-1]:
+                            yield from self._odd(row, start, base + reader.line_num)
+                            start = lines.at = base + reader.line_num + 1
+                            continue
                         for index, least in shortest:
                             if len(row[index]) < least and row[index]:
                                 yield from self._odd(row, start, base + reader.line_num)
@@ -317,7 +322,10 @@ class _Reader:
 
     def _wrong_width(self, row: list[str], start: int, end: int) -> Fault | None:
         width = self._header.width
-        if len(row) in (width, self._header.bare) or (len(row) == width + 1 and not row[-1]):
+        bare = self._header.bare
+        if len(row) == bare:
+            return None
+        if len(row) == bare + 1 and not row[-1] and (width > bare or self._layout.trailing_comma):
             return None
         raw = self._lines.raw(start, end)
         if len(row) < width and self._is_cut_off(end):

@@ -114,6 +114,8 @@ class CsvLayout(_Layout):
     older           widths of older, shorter versions of the layout (cut off on the right)
     extra_columns   columns the layout does not know: refuse the file, leave them out, or keep them in the record
     short_rows      rows with fewer columns than the header: a fault, or missing trailing blanks
+    trailing_comma  rows end with one comma more than the header has. Off: such a row is a fault, because a comma that
+                    was not quoted looks the same
     forbidden       text that must not stand in a value -> what stands there instead (written files)
     skip_lines      lines before the header (titles)
     together        columns that say which rows belong together, for files in which such rows may stand apart
@@ -128,6 +130,7 @@ class CsvLayout(_Layout):
     older: tuple[int, ...] = ()
     extra_columns: Literal["error", "ignore", "keep"] = "error"
     short_rows: Literal["fault", "pad"] = "fault"
+    trailing_comma: bool = False
     forbidden: dict[str, str] = Field(default_factory=dict)
     skip_lines: Annotated[int, Field(ge=0)] = 0
     trailer: CsvTrailer | None = None

@@ -26,7 +26,7 @@ def bring_together(items: Iterable[Record | Fault], columns: Sequence[str]) -> I
         for number, item in enumerate(items):
             data = item.data if isinstance(item, Record) else item.hint
             if isinstance(item, Fault):
-                if data is None or any(column not in data for column in columns):
+                if data is None or columns[0] not in data:
                     yield item
                     continue
                 faults.append(item)

@@ -147,14 +147,20 @@ def test_what_old_tools_leave_at_the_end_is_no_row(read: Read, tail: str) -> Non
     assert ([r.data["番号"] for r in records], faults) == (["1"], [])
 
 
-def test_a_trailing_comma_is_a_phantom_column_in_header_or_rows_or_both(read: Read) -> None:
-    for head, row in (
-        (HEAD, "1,a,b,\r\n"),
-        ("番号,名前,備考,\r\n", "1,a,b,\r\n"),
-        ("番号,名前,備考,\r\n", "1,a,b\r\n"),
-    ):
-        records, faults = read(head + row, ABC)
+def test_a_trailing_comma_in_the_header_is_a_phantom_column(read: Read) -> None:
+    for row in ("1,a,b,\r\n", "1,a,b\r\n"):
+        records, faults = read("番号,名前,備考,\r\n" + row, ABC)
         assert ([dict(r.data) for r in records], faults) == ([{"番号": "1", "名前": "a", "備考": "b"}], [])
+    _, faults = read("番号,名前,備考,\r\n1,a,b,c\r\n", ABC)
+    assert [f.code for f in faults] == ["column_count"]
+
+
+def test_a_trailing_comma_in_the_rows_alone_must_be_agreed_on(read: Read) -> None:
+    """A comma that was not quoted, in a row whose last value is empty, would else shift every value unseen."""
+    text = HEAD + "1,a,b,\r\n"
+    assert [f.code for f in read(text, ABC)[1]] == ["column_count"]
+    records, faults = read(text, layout("番号", "名前", "備考", trailing_comma=True))
+    assert ([dict(r.data) for r in records], faults) == ([{"番号": "1", "名前": "a", "備考": "b"}], [])
 
 
 def test_short_rows_are_filled_only_where_the_layout_says_so(read: Read) -> None:

@@ -1,0 +1,1 @@
+"""Mappings of the shipped file layouts (`connectors/file_exchange/layouts`)."""
