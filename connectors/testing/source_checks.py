@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import BytesIO
@@ -36,6 +36,8 @@ def source_checks(stage: Stage, source: Source) -> Iterator[Check]:
         checks["overlap"] = overlap_is_read
     if source.decode is not None:
         checks["decode"] = decode_is_pure
+    if stage.connector.files is not None:
+        checks["restart"] = files_survive_a_restart
     if source.acknowledge is not None:
         checks["acknowledge"] = acknowledging_again_answers_the_same
     if stage.connector.http is not None:
@@ -219,6 +221,34 @@ def decode_is_pure(stage: Stage, source: Source) -> None:
             positions == sorted(positions),
             f"{source.name}: the rows of {page.page.name!r} do not come in the order of their positions: {positions}",
         )
+
+
+def files_survive_a_restart(stage: Stage, source: Source) -> None:
+    """Killed between handing a file over and the hub's storing it, the next read hands it over again."""
+    whole = stage.read(source, stage.start(source))
+    for number in range(len(whole.pages))[:_MOST_RESUMES]:
+        with stage.open_for(source) as rig:
+            cursor = stage.start(source)
+            came: list[Mapping[str, Any]] = []
+            pages = source.run(rig.call, cursor)
+            for _ in range(number):
+                page = stage.stored(rig, source, next(pages))
+                cursor = page.page.cursor
+                came += page.records
+            next(pages)  # handed over and never stored
+            if isinstance(pages, Generator):
+                pages.close()
+            came += stage.read_in(rig, source, cursor).records
+        lost = [member(record, source.key) for record in whole.records if record not in came]
+        hold(
+            not lost,
+            f"{source.name}: killed before page {number + 1} was stored, the next read loses {lost}; "
+            "a file may be put away only after its page was yielded",
+        )
+    with stage.open_for(source) as rig:
+        last = stage.read_in(rig, source, stage.start(source)).pages[-1].page.cursor
+        again = stage.read_in(rig, source, last)
+    hold(not again.records, f"{source.name}: a second read hands over again {again.keys(source)}")
 
 
 def acknowledging_again_answers_the_same(stage: Stage, source: Source) -> None:

@@ -166,14 +166,19 @@ class Stage:
 
     def read_in(self, rig: Rig, source: Source, cursor: Cursor | None) -> Reading:
         """`read` within a call that is open already."""
-        case = self.source_case(source.name)
         pages: list[PageRead] = []
         for page in source.run(rig.call, cursor):
-            hold(isinstance(page, Page), f"{source.name}: a source yields Page, not {type(page).__name__}")
-            pages.append(_stored(page, source, self.config, case.params))
-            rig.history.add(pages[-1].page, case.now)
+            pages.append(self.stored(rig, source, page))
             hold(len(pages) < _MOST_PAGES, f"{source.name}: no end after {_MOST_PAGES} pages")
         return Reading(pages, rig)
+
+    def stored(self, rig: Rig, source: Source, page: Page) -> PageRead:
+        """A page as the hub has it once it is stored; its file is remembered."""
+        hold(isinstance(page, Page), f"{source.name}: a source yields Page, not {type(page).__name__}")
+        case = self.source_case(source.name)
+        read = _stored(page, source, self.config, case.params)
+        rig.history.add(read.page, case.now)
+        return read
 
     def start(self, source: Source) -> Cursor | None:
         """The cursor a case begins with."""

@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from connectors.contract import Connector, Cursor, Page, Title, Write
-from connectors.testing import contract_checks, contract_tests
+from connectors.testing import MemoryFiles, contract_checks, contract_tests
 from connectors.transport.http import HttpSettings
 
 REPOSITORY = Path(__file__).parents[3]
@@ -81,6 +81,7 @@ def test_the_docs_name_every_check_and_no_other(page: str, tmp_path: Path) -> No
         config=Config,
         title=Title("店", "Shop"),
         http=lambda config: HttpSettings("https://x.example"),
+        files=lambda config: MemoryFiles(),
     )
     connector.check(lambda call: "ok")
     connector.webhook(lambda headers, body, config: [])

@@ -62,14 +62,27 @@ def acknowledge_once_more(call: Call[Config], name: str, refused: Sequence[Mappi
     call.files.write(f"done/{name}.{len(call.files.list('done'))}.ack", b"")
 
 
-def exchange(sink: Any = write, acknowledge: Any = acknowledge) -> Connector[Config]:
+def put_away_too_early(call: Call[Config], cursor: LastFile | None) -> Iterator[Page]:
+    for file in call.files.list(call.config.inbox, "*.csv"):
+        call.files.rename(file.path, f"done/{file.name}")
+        with call.files.open_read(f"done/{file.name}") as stream:
+            yield Page(LastFile(name=file.name), raw=stream.read(), name=file.name, media_type="text/csv")
+
+
+def never_put_away(call: Call[Config], cursor: LastFile | None) -> Iterator[Page]:
+    for file in call.files.list(call.config.inbox, "*.csv"):
+        with call.files.open_read(file.path) as stream:
+            yield Page(LastFile(name=file.name), raw=stream.read(), name=file.name, media_type="text/csv")
+
+
+def exchange(sink: Any = write, acknowledge: Any = acknowledge, source: Any = files) -> Connector[Config]:
     connector = Connector(
         "tiny_files",
         config=Config,
         title=Title("ファイル", "Files"),
         files=lambda config: LocalFolder(Path("/nowhere")),
     )
-    connector.source("orders", key="id", cursor=LastFile, decode=decode, acknowledge=acknowledge)(files)
+    connector.source("orders", key="id", cursor=LastFile, decode=decode, acknowledge=acknowledge)(source)
     connector.sink("instructions", key="id", whole=True, batch_size=1)(sink)
     connector.check(lambda call: f"{len(call.files.list('in'))} files")
     return connector
@@ -109,6 +122,17 @@ def test_a_second_file_at_the_second_attempt_is_found(judge: Judge) -> None:
     assert findings == {
         "sink:instructions:again": "instructions: the second attempt of a batch changes files: ['out/contract-1-2.csv']"
     }
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (put_away_too_early, "killed before page 1 was stored, the next read loses ['A1', 'A2']"),
+        (never_put_away, "a second read hands over again ['A1', 'A2', 'A3']"),
+    ],
+)
+def test_files_put_away_at_the_wrong_time_are_found(judge: Judge, source: Any, text: str) -> None:
+    assert text in judge(exchange(source=source), FILES, Config())["source:orders:restart"]
 
 
 def test_a_second_acknowledgement_is_found(judge: Judge) -> None:
