@@ -65,9 +65,7 @@ def build(settings: Settings, only: str | None = None) -> Built:
     built.faults.extend(fault.words for fault in loaded.faults)
     roots = [settings.home.root / "mappings"]
     for system in loaded.systems.values():
-        wrong = (
-            validate(system, load_connectors(), partial(load_mapping, roots=roots)) if only is None else []
-        )
+        wrong = _faults(system, roots) if only is None else []
         built.faults.extend(fault.words for fault in wrong)
         for name, flow in system.flows.items():
             dag_id = f"{system.system}__{name}"
@@ -77,11 +75,22 @@ def build(settings: Settings, only: str | None = None) -> Built:
                 kinds = kinds_of_flow(flow, roots)
                 built.dags[dag_id] = _flow_dag(dag_id, loaded, system, name, kinds, settings.lang)
             except Exception as error:  # noqa: BLE001  one broken flow must not hide the others
-                reason = f"{type(error).__name__}: {error}"
-                built.faults.append(system.fault(("flows", name), reason, reason).words)
+                built.faults.append(_unexpected(system, error, "flows", name).words)
     if only in (None, HOUSEKEEPING):
         built.dags[HOUSEKEEPING] = _housekeeping(settings.lang)
     return built
+
+
+def _faults(system: System, roots: Sequence[Path]) -> list[SystemFault]:
+    try:
+        return validate(system, load_connectors(), partial(load_mapping, roots=roots))
+    except Exception as error:  # noqa: BLE001  nor may one broken system
+        return [_unexpected(system, error)]
+
+
+def _unexpected(system: System, error: Exception, *at: str) -> SystemFault:
+    reason = f"{type(error).__name__}: {error}"
+    return system.fault(at, reason, reason)
 
 
 def _stops(fault: SystemFault, flow: str) -> bool:

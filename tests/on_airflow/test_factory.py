@@ -11,6 +11,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
+from dags import factory
 from dags.factory import build
 from hub.home import Home, Settings
 
@@ -120,6 +121,23 @@ def test_a_broken_flow_leaves_the_other_flows_of_its_system(settings: Settings) 
     told = "\n".join(fault.en for fault in built.faults)
     assert "shop.yaml:10: flows.lost.mapping" in told
     assert "shop.yaml:11: flows.wrong.push" in told
+
+
+def test_a_mapping_that_breaks_its_loader_leaves_the_other_flows(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = factory.load_mapping
+
+    def torn(name: str, **options):
+        if name == "sample/stock.in":
+            raise ZeroDivisionError("a bug")
+        return load(name, **options)
+
+    monkeypatch.setattr(factory, "load_mapping", torn)
+    built = build(settings)
+    assert {"shop__items", "shop__stock"} <= set(built.dags)
+    assert "shop__levels" not in built.dags
+    assert any("flows.levels: ZeroDivisionError: a bug" in fault.en for fault in built.faults)
 
 
 def test_airflow_lists_the_faults_under_import_errors_and_keeps_the_dags(
