@@ -8,12 +8,13 @@ value is. So the code needs no words about faults and stays as lean as what a pe
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
+from mappings.codewriter import Doubt, Elsewhere, flatten
 from mappings.faults import TransformFault
 from mappings.inline import inlined
+from mappings.loops import LoopWriter, is_shared, write_loop
 from mappings.nodes import (
     Call,
     Condition,
@@ -25,7 +26,6 @@ from mappings.nodes import (
     In,
     Items,
     Join,
-    Logic,
     Node,
     Obj,
     Source,
@@ -36,165 +36,18 @@ from mappings.nodes import (
     equal,
     is_constant,
 )
-from mappings.paths import FLATTEN, Path, flat, follow, index, spread
 from mappings.transforms.registry import as_text
 
 __all__ = ["Doubt", "compile_tree"]
 
-Lines = list[Any]
-"""Lines of code and, where a scope may still put reads in front, nested lists of lines."""
 
-
-class Doubt(Exception):  # noqa: N818
-    """Raised by generated code that is not sure; the interpreter decides."""
-
-
-_EMPTY: dict[str, Any] = {}
-
-
-def _obj(value: Any) -> Any:
-    """The value if it has members, else an object without any."""
-    return value if isinstance(value, Mapping) else _EMPTY
-
-
-def _items(value: Any) -> Any:
-    if value.__class__ is list:
-        for entry in value:
-            if entry.__class__ is not dict:
-                return flat(value)
-        return value
-    return flat(value)
-
-
-def _inner(value: Any) -> Any:
-    if value.__class__ is list and None not in value:
-        return value
-    return spread(value)
-
-
-_HELPERS: dict[str, Any] = {
-    "Doubt": Doubt,
-    "as_text": as_text,
-    "equal": equal,
-    "follow": follow,
-    "index_of": index,
-    "inner": _inner,
-    "items": _items,
-    "obj": _obj,
-}
-
-
-@dataclass
-class _Scope:
-    """A function body or a loop body: what paths start from here, and the reads already made."""
-
-    item: str
-    prologue: Lines
-    indent: int
-    is_dict: bool = False
-    index: str | None = None
-    parent: _Scope | None = None
-    parent_index: str | None = None
-    before: Lines | None = None
-    """In a loop: the lines in front of it, where what is the same for all items is worked out once."""
-    before_indent: int = 0
-    read: dict[tuple[Any, ...], str] = field(default_factory=dict)
-
-
-class _Writer:
+class _Compiler(LoopWriter):
     """Writes the functions of one mapping."""
 
     def __init__(self, tree: Tree) -> None:
+        super().__init__()
         self.tree = tree
-        self.space: dict[str, Any] = dict(_HELPERS)
-        self.names: dict[str, str] = {}
-        self.count = 0
-        self.lines: Lines = []
-        self.indent = 0
-        self.scope: _Scope = _Scope("r", [], 0)
-        self.root = self.scope
-
-    # ------------------------------------------------------------ small tools
-
-    def new(self, stem: str = "v") -> str:
-        self.count += 1
-        return f"{stem}{self.count}"
-
-    def bind(self, stem: str, value: Any) -> str:
-        """A global name of the generated code for an object."""
-        name = self.new(stem)
-        self.space[name] = value
-        return name
-
-    def put(self, line: str) -> None:
-        self.lines.append("    " * self.indent + line)
-
-    def block(self, head: str) -> _Block:
-        self.put(head)
-        return _Block(self)
-
-    def function(self, head: str, body: Callable[[], None]) -> None:
-        self.put(f"def {head}:")
-        self.indent += 1
-        prologue: Lines = []
-        self.lines.append(prologue)
-        self.scope = self.root = _Scope("r", prologue, self.indent, is_dict=True)
-        body()
-        self.indent -= 1
-        self.put("")
-
-    # ------------------------------------------------------------ reading paths
-
-    def _start(self, path: Path) -> tuple[_Scope, str, tuple[Any, ...]]:
-        """The scope whose reads are shared, the variable a path starts from, and the steps."""
-        steps = path.steps
-        scope = self.scope
-        if path.root in ("", "item"):
-            return scope, scope.item, steps
-        if path.root in ("record", "entity"):
-            return self.root, "r", steps
-        if path.root == "system":
-            return self.root, "system", steps
-        if path.root == "related":
-            return self.root, "related", steps
-        if path.root == "parent":
-            parent = scope.parent or scope
-            return parent, parent.item, steps
-        name = scope.index if path.root == "index" else scope.parent_index
-        return scope, name or "0", steps
-
-    def _members_of(self, scope: _Scope, base: str, steps: tuple[Any, ...]) -> str:
-        """A variable that surely has members: the object at these steps."""
-        if not steps and (base in ("system", "related") or (base == scope.item and scope.is_dict)):
-            return base
-        key = (base, *steps)
-        if key not in scope.read:
-            name = self.new("o")
-            if steps:
-                self._prologue(scope, f"{name} = {self._raw(scope, base, steps)}")
-                self._prologue(scope, f"if {name}.__class__ is not dict: {name} = obj({name})")
-            else:
-                self._prologue(scope, f"{name} = {base} if {base}.__class__ is dict else obj({base})")
-            scope.read[key] = name
-        return scope.read[key]
-
-    def _prologue(self, scope: _Scope, line: str) -> None:
-        scope.prologue.append("    " * scope.indent + line)
-
-    def _raw(self, scope: _Scope, base: str, steps: tuple[Any, ...]) -> str:
-        if not steps:
-            return base
-        if FLATTEN in steps:
-            return f"follow({self.bind('P', steps)}, {base})"
-        last = steps[-1]
-        if isinstance(last, str):
-            return f"{self._members_of(scope, base, steps[:-1])}.get({last!r})"
-        return f"index_of({self._raw(scope, base, steps[:-1])}, {last})"
-
-    def raw(self, path: Path) -> str:
-        """An expression for what stands at a path, untouched."""
-        scope, base, steps = self._start(path)
-        return self._raw(scope, base, steps)
+        self.space |= {"as_text": as_text, "equal": equal}
 
     # ------------------------------------------------------------ values
 
@@ -251,9 +104,13 @@ class _Writer:
             if node.steps[-1].gives == "integer":
                 self.put(f"{name} = str({name})" if sure else f"if {name} is not None: {name} = str({name})")
             elif node.steps[-1].gives != "text":
-                self.put(f"if {name} is not None and {name}.__class__ is not str: {name} = as_text({name}) or None")
+                self.put(
+                    f"if {name} is not None and {name}.__class__ is not str: {name} = as_text({name}) or None"
+                )
         elif node.text and isinstance(node.source, First | Call):
-            self.put(f"if {name} is not None and {name}.__class__ is not str: {name} = as_text({name}) or None")
+            self.put(
+                f"if {name} is not None and {name}.__class__ is not str: {name} = as_text({name}) or None"
+            )
         if node.has_default and node.default is not None:
             self.put(f"if {name} is None: {name} = {node.default!r}")
             sure = True
@@ -334,7 +191,7 @@ class _Writer:
         key = ("$system", source.path.steps[0], source.strict, node.text)
         if key not in self.root.read:
             name = self.new("c")
-            with _Elsewhere(self, self.root.prologue, self.root.indent):
+            with Elsewhere(self, self.root.prologue, self.root.indent):
                 self.put(f"{name} = system.get({source.path.steps[0]!r})")
                 self._trim(name, node.text)
                 if source.strict:
@@ -430,7 +287,7 @@ class _Writer:
                 self.slot(item, lambda e: f"{name}.append({e})")
             self.put(f"if {name}: {store(name)}")
             return
-        self._loop(node, lambda e: f"{name}.append({e})")
+        write_loop(self, node, lambda e: f"{name}.append({e})")
         self.put(store(name) if node.keep else f"if {name}: {store(name)}")
 
     def _object(self, node: Obj, store: Callable[[str], str]) -> None:
@@ -466,11 +323,11 @@ class _Writer:
 
     def _is_fixed(self, node: Node) -> bool:
         """Whether a value in a loop may be worked out once in front of it (and shared: it is no object)."""
-        return self.scope.before is not None and isinstance(node, Value) and _shared(node)
+        return self.scope.before is not None and isinstance(node, Value) and is_shared(node)
 
-    def _before_loop(self) -> _Elsewhere:
+    def _before_loop(self) -> Elsewhere:
         assert self.scope.before is not None
-        return _Elsewhere(self, self.scope.before, self.scope.before_indent)
+        return Elsewhere(self, self.scope.before, self.scope.before_indent)
 
     def _in_front(self, node: Value) -> tuple[str, bool]:
         with self._before_loop():
@@ -480,68 +337,14 @@ class _Writer:
         source = member.source
         if isinstance(source, Const):
             return source.value is not None or member.keep
-        return isinstance(source, Source) and source.strict and len(source.path.steps) == 1 and not member.steps
+        return (
+            isinstance(source, Source) and source.strict and len(source.path.steps) == 1 and not member.steps
+        )
 
     def _members(self, members: list[tuple[str, Node]], name: str) -> None:
         for member_name, member in members:
             target = f"{name}[{member_name!r}]"
             self.slot(member, lambda e, target=target: f"{target} = {e}")  # type: ignore[misc]
-
-    def _loop(self, node: Each, store: Callable[[str], str]) -> None:
-        """The loops of an `each`: one per `[]` of its path."""
-        scope, base, steps = self._start(node.source.path)
-        if FLATTEN not in steps:
-            steps = (*steps, FLATTEN)
-        outer, depth = self.scope, self.indent
-        counter = self.new("i")
-        start: Lines = []
-        self.lines.append(start)
-        parent, parent_index, first_index = outer, outer.index, self.new("n")
-        level, is_first = scope, True
-        heads: list[tuple[Lines, int, str, str]] = []
-        while FLATTEN in steps:
-            cut = steps.index(FLATTEN)
-            source = self._raw(level, base, steps[:cut])
-            item = self.new("x")
-            head: Lines = []
-            self.lines.append(head)
-            heads.append((head, self.indent, item, f"{'items' if is_first else 'inner'}({source})"))
-            self.indent += 1
-            if not is_first:
-                parent, parent_index = self.scope, first_index
-            level = self._enter(item, parent, parent_index)
-            base, steps, is_first = item, steps[cut + 1 :], False
-        if steps:
-            tail = self.new("x")
-            self.put(f"{tail} = {self._raw(level, base, steps)}")
-            self.put(f"if {tail} is None: continue")
-            self._enter(tail, level, first_index)
-        self.scope.index = counter
-        self.scope.before, self.scope.before_indent = start, depth
-        body_start = len(self.lines)
-        if node.where is not None:
-            self.put(f"if not ({self.condition(node.where)}): continue")
-        with _Block(self, deeper=False):
-            self.slot(node.body, store)
-        used = any(_reads(line, counter) for line in _flatten(self.lines[body_start:]))
-        plain = node.where is None and len(heads) == 1 and not steps
-        if used and not plain:
-            self.put(f"{counter} += 1")
-            start.append("    " * depth + f"{counter} = 0")
-        self.scope, self.indent = outer, depth
-        needs_first = any(_reads(line, first_index) for line in _flatten(self.lines[body_start:]))
-        for number, (head, indent, item, source) in enumerate(heads):
-            index_name = first_index if needs_first else counter if used and plain else None
-            if number == 0 and index_name is not None:
-                head.append("    " * indent + f"for {index_name}, {item} in enumerate({source}):")
-            else:
-                head.append("    " * indent + f"for {item} in {source}:")
-
-    def _enter(self, item: str, parent: _Scope, parent_index: str | None) -> _Scope:
-        prologue: Lines = []
-        self.lines.append(prologue)
-        self.scope = _Scope(item, prologue, self.indent, parent=parent, parent_index=parent_index)
-        return self.scope
 
     # ------------------------------------------------------------ conditions
 
@@ -555,7 +358,11 @@ class _Writer:
         if isinstance(condition, In):
             return f"{self.value(condition.value)[0]} in {condition.known!r}"
         parts = [f"({self.condition(part)})" for part in condition.parts]
-        return f"not {parts[0]}" if condition.kind == "not" else f" {'and' if condition.kind == 'all' else 'or'} ".join(parts)
+        return (
+            f"not {parts[0]}"
+            if condition.kind == "not"
+            else f" {'and' if condition.kind == 'all' else 'or'} ".join(parts)
+        )
 
     def _equals(self, condition: Equals) -> str:
         a, b = condition.a, condition.b
@@ -568,86 +375,16 @@ class _Writer:
         return f"equal({found}, {self.value(b)[0]})"
 
 
-class _Elsewhere:
-    """Writes to other lines for a while."""
-
-    def __init__(self, writer: _Writer, lines: Lines, indent: int) -> None:
-        self.writer, self.lines, self.indent = writer, lines, indent
-
-    def __enter__(self) -> None:
-        self.held = self.writer.lines, self.writer.indent
-        self.writer.lines, self.writer.indent = self.lines, self.indent
-
-    def __exit__(self, *_: object) -> None:
-        self.writer.lines, self.writer.indent = self.held
-
-
-class _Block:
-    """Indented lines; `pass` when there are none."""
-
-    def __init__(self, writer: _Writer, *, deeper: bool = True) -> None:
-        self.writer, self.deeper = writer, deeper
-
-    def __enter__(self) -> None:
-        self.writer.indent += self.deeper
-        self.before = _size(self.writer.lines)
-
-    def __exit__(self, *_: object) -> None:
-        if _size(self.writer.lines) == self.before:
-            self.writer.put("pass")
-        self.writer.indent -= self.deeper
-
-
-def _shared(node: Node | Source | First | Join | Call | Const | Condition | None) -> bool:
-    """Whether all of a value comes from outside the loop, and no object is made for it."""
-    if node is None or isinstance(node, Const):
-        return True
-    if isinstance(node, Source):
-        return node.path.root in ("record", "entity", "system", "related")
-    if isinstance(node, Value):
-        plain = all(s.gives not in ("money", "any") or s.table is not None for s in node.steps)
-        computed = all(_shared(inner) for step in node.steps for _, inner in step.computed)
-        return plain and computed and _shared(node.source) and _shared(node.when)
-    if isinstance(node, First | Join | Logic):
-        return all(_shared(part) for part in node.parts)
-    if isinstance(node, Equals):
-        return _shared(node.a) and _shared(node.b)
-    return isinstance(node, Empty | In) and _shared(node.value)
-
-
-def _flatten(lines: Lines) -> list[str]:
-    result: list[str] = []
-    for line in lines:
-        if isinstance(line, list):
-            result.extend(_flatten(line))
-        else:
-            result.append(line)
-    return result
-
-
-def _size(lines: Lines) -> int:
-    return len(_flatten(lines))
-
-
-def _reads(line: str, name: str) -> bool:
-    at = line.find(name)
-    while at >= 0:
-        after = line[at + len(name) : at + len(name) + 1]
-        if not (after.isalnum() or after == "_") and (at == 0 or not (line[at - 1].isalnum() or line[at - 1] == "_")):
-            return True
-        at = line.find(name, at + 1)
-    return False
-
-
 def compile_tree(tree: Tree) -> tuple[str, dict[str, Any]]:
     """The generated source and its namespace, with the functions
 
     make(r, system, related)   the object under `fields`, the rows of `records`, or None where `when` says skip
     key(r, system, related)    external id, or the outgoing key
     group(r, system, related)  what groups rows
+    same(r)                    the columns that must be equal in all rows of a group
     keys(r, system, related)   the keys of related entities
     """
-    writer = _Writer(tree)
+    writer = _Compiler(tree)
 
     def make() -> None:
         if tree.when is not None:
@@ -669,6 +406,12 @@ def compile_tree(tree: Tree) -> tuple[str, dict[str, Any]]:
     if tree.group_by is not None:
         writer.function("group(r, system, related)", returning(tree.group_by))
 
+    def same() -> None:
+        read = "".join(f"{writer.raw(path)}, " for path in tree.same)
+        writer.put(f"return ({read})")
+
+    writer.function("same(r)", same)
+
     def keys() -> None:
         found = [f"{name!r}: {writer.value(related.key)[0]}" for name, related in tree.related.items()]
         writer.put(f"return {{{', '.join(found)}}}")
@@ -676,7 +419,7 @@ def compile_tree(tree: Tree) -> tuple[str, dict[str, Any]]:
     if tree.related:
         writer.function("keys(r, system, related)", keys)
     source = f"# {tree.name}, version {tree.version}: written by the mapping compiler, do not edit\n\n"
-    source += "\n".join(_flatten(writer.lines)) + "\n"
+    source += "\n".join(flatten(writer.lines)) + "\n"
     filename = f"<mapping {tree.name}>"
     exec(compile(source, filename, "exec"), writer.space)  # noqa: S102  (it wrote the source itself)
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)

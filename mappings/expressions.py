@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from mappings.marks import At, dotted
+from mappings.marks import At
 from mappings.nodes import (
     Call,
     Condition,
@@ -26,16 +24,13 @@ from mappings.nodes import (
     Node,
     Obj,
     Source,
-    Step,
     Value,
     alike,
 )
 from mappings.paths import FLATTEN, BadPath, Path, parse_path
-from mappings.problems import Problems, suggestion
+from mappings.problems import Problems
 from mappings.shapes import Shape
-from mappings.tables import BadTable
-from mappings.transforms import TRANSFORMS, BadParameter
-from mappings.transforms.registry import UNSET
+from mappings.steps import StepReader, find_function
 
 if TYPE_CHECKING:
     from mappings.reader import TableFinder
@@ -116,7 +111,7 @@ class Expressions:
         if form == "fields":
             inner = data["fields"]
             if not isinstance(inner, dict):
-                self._wrong((*at, "fields"), "項目の一覧", "the fields", inner)
+                self.wrong((*at, "fields"), "項目の一覧", "the fields", inner)
                 return None
             found = self.members(inner, (*at, "fields"), scope, shape)
             return replace(found, keep=self._flag(data, "keep", at), when=self._when(data, at, scope))
@@ -165,7 +160,7 @@ class Expressions:
             assert isinstance(whole, Value)
             return replace(whole, required=True, text=True)
         if node is not None:
-            self._wrong(at, "値の式", "an expression that gives one value", data)
+            self.wrong(at, "値の式", "an expression that gives one value", data)
         return None
 
     def _options(self, data: Mapping[str, Any], form: str, at: At) -> bool:
@@ -179,13 +174,13 @@ class Expressions:
             self.problems.add(code, (*at, key), key=key, form=form, near=(key, known))
         return good
 
-    def _wrong(self, at: At, want_ja: str, want_en: str, got: object) -> None:
+    def wrong(self, at: At, want_ja: str, want_en: str, got: object) -> None:
         self.problems.add("wrong_type", at, want_ja=want_ja, want_en=want_en, got=repr(got))
 
     def _flag(self, data: Mapping[str, Any], name: str, at: At) -> bool:
         found = data.get(name, False)
         if not isinstance(found, bool):
-            self._wrong((*at, name), "true か false", "true or false", found)
+            self.wrong((*at, name), "true か false", "true or false", found)
             return False
         return found
 
@@ -197,16 +192,15 @@ class Expressions:
     def source(self, data: Any, at: At, scope: Scope) -> Source | None:
         """A path, checked against what is known of its start."""
         if not isinstance(data, str):
-            self._wrong(at, "パス", "a path", data)
+            self.wrong(at, "パス", "a path", data)
             return None
         try:
             path = parse_path(data)
         except BadPath as error:
             self.problems.add("bad_path", at, path=data, detail_ja=error.ja, detail_en=error.en)
             return None
-        if path.root or data.startswith("$"):
-            if not self._root(path, at, scope):
-                return None
+        if (path.root or data.startswith("$")) and not self._root(path, at, scope):
+            return None
         self._shape_of(path, at, scope)
         return Source(path, strict=path.root == "system" and not scope.lenient)
 
@@ -238,7 +232,9 @@ class Expressions:
             shape: Shape | None = scope.related.get(str(steps[0]))
             steps = steps[1:]
         else:
-            shape = {"": scope.here, "item": scope.here, "entity": scope.whole, "parent": scope.parent}.get(path.root)
+            shape = {"": scope.here, "item": scope.here, "entity": scope.whole, "parent": scope.parent}.get(
+                path.root
+            )
         for step in steps:
             if shape is None or shape.is_open:
                 return None
@@ -259,7 +255,9 @@ class Expressions:
                     return None
                 shape = below
             else:
-                if not shape.is_list and not (step is FLATTEN and FLATTEN in path.steps[: path.steps.index(step)]):
+                if not shape.is_list and not (
+                    step is FLATTEN and FLATTEN in path.steps[: path.steps.index(step)]
+                ):
                     self.problems.add("no_list", at, name=shape.label)
                     return None
                 shape = shape.item()
@@ -301,13 +299,15 @@ class Expressions:
         inner_shape = self._item_shape(shape, at)
         source, inside = self.each_source(data["each"], (*at, "each"), scope)
         if ("fields" in data) == ("item" in data):
-            self.problems.add("two_forms" if "fields" in data else "missing_key", at, a="fields", b="item", key="fields")
+            self.problems.add(
+                "two_forms" if "fields" in data else "missing_key", at, a="fields", b="item", key="fields"
+            )
             return None
         body: Node | None
         if "fields" in data:
             fields = data["fields"]
             if not isinstance(fields, dict):
-                self._wrong((*at, "fields"), "項目の一覧", "the fields", fields)
+                self.wrong((*at, "fields"), "項目の一覧", "the fields", fields)
                 return None
             body = self.members(fields, (*at, "fields"), inside, inner_shape)
         else:
@@ -319,16 +319,18 @@ class Expressions:
 
     # ------------------------------------------------------------ values
 
-    def _value(self, data: Mapping[str, Any], form: str, at: At, scope: Scope, shape: Shape | None) -> Node | None:
+    def _value(
+        self, data: Mapping[str, Any], form: str, at: At, scope: Scope, shape: Shape | None
+    ) -> Node | None:
         lenient = scope.easy() if "default" in data or form == "first" else scope
         source = self._value_source(data, form, at, lenient)
-        steps = self._steps(data, at, scope, shape)
+        steps = StepReader(self, scope).read(data, at, shape)
         if source is None:
             return None
         if "default" in data:
-            self._fits(data["default"], (*at, "default"), shape)
+            self.fits(data["default"], (*at, "default"), shape)
         if form == "value":
-            self._fits(data["value"], (*at, "value"), shape)
+            self.fits(data["value"], (*at, "value"), shape)
         value = Value(
             source,
             steps=tuple(steps),
@@ -351,7 +353,7 @@ class Expressions:
             return self._call(data, at, scope)
         parts = data[form]
         if not isinstance(parts, list) or not parts:
-            self._wrong((*at, form), "一覧", "a list", parts)
+            self.wrong((*at, form), "一覧", "a list", parts)
             return None
         nodes = [self.expression(part, (*at, form, i), scope, None) for i, part in enumerate(parts)]
         if any(node is None for node in nodes):
@@ -361,10 +363,10 @@ class Expressions:
             return First(good)
         sep = data.get("with", "")
         if not isinstance(sep, str):
-            self._wrong((*at, "with"), "文字", "text", sep)
+            self.wrong((*at, "with"), "文字", "text", sep)
             return None
         if not all(isinstance(node, Value) for node in good):
-            self._wrong((*at, "join"), "値の一覧", "a list of values", parts)
+            self.wrong((*at, "join"), "値の一覧", "a list of values", parts)
             return None
         texts = tuple(replace(node, text=True) for node in good if isinstance(node, Value))
         return Join(texts, sep, self._flag(data, "all", at))
@@ -381,7 +383,7 @@ class Expressions:
             self.problems.add(code, at, name=shape.label, owner=shape.type_name)
         return replace(value, text=True) if shape.is_text and gives != "text" else value
 
-    def _fits(self, constant: Any, at: At, shape: Shape | None) -> None:
+    def fits(self, constant: Any, at: At, shape: Shape | None) -> None:
         if shape is None or constant is None:
             return
         detail = shape.refuses(str(constant) if shape.is_text and isinstance(constant, int) else constant)
@@ -392,126 +394,18 @@ class Expressions:
     def _call(self, data: Mapping[str, Any], at: At, scope: Scope) -> Call | None:
         target, args = data["call"], data.get("args", [])
         if not isinstance(target, str) or _CALL.fullmatch(target) is None:
-            self._wrong((*at, "call"), "「パッケージ.モジュール:関数」", '"package.module:function"', target)
+            self.wrong((*at, "call"), "「パッケージ.モジュール:関数」", '"package.module:function"', target)
             return None
         if not isinstance(args, list):
-            self._wrong((*at, "args"), "一覧", "a list", args)
+            self.wrong((*at, "args"), "一覧", "a list", args)
             return None
         nodes = [self.expression(arg, (*at, "args", i), scope, None) for i, arg in enumerate(args)]
-        module_name, _, function_name = target.partition(":")
-        if module_name.partition(".")[0] in sys.stdlib_module_names:
-            self.problems.add(
-                "bad_call",
-                (*at, "call"),
-                target=target,
-                detail_ja="標準ライブラリは直接呼べません。自分のパッケージの関数を書いてください。",
-                detail_en="the standard library is not called directly; name a function of your own package.",
-            )
-            return None
-        try:
-            function = getattr(importlib.import_module(module_name), function_name)
-        except (ImportError, AttributeError) as error:
-            self.problems.add("bad_call", (*at, "call"), target=target, detail_ja=str(error), detail_en=str(error))
+        function = find_function(target, self.problems, (*at, "call"))
+        if function is None:
             return None
         if any(node is None for node in nodes):
             return None
         return Call(target, function, tuple(node for node in nodes if node is not None))
-
-    # ------------------------------------------------------------ transforms and tables
-
-    def _steps(self, data: Mapping[str, Any], at: At, scope: Scope, shape: Shape | None) -> list[Step]:
-        given = data.get("as", [])
-        entries = given if isinstance(given, list) else [given]
-        places: list[At] = [(*at, "as", i) for i in range(len(entries))] if isinstance(given, list) else [(*at, "as")]
-        steps: list[Step] = []
-        for i, (entry, place) in enumerate(zip(entries, places, strict=True)):
-            last = i == len(entries) - 1 and "table" not in data
-            step = self._step(entry, place, scope, shape if last else None)
-            if step is not None:
-                steps.append(step)
-        if "table" in data:
-            unknown = data["unknown"] if "unknown" in data else UNSET
-            step = self._table(data["table"], unknown, (*at, "table"), shape)
-            if step is not None:
-                steps.append(step)
-        elif "unknown" in data:
-            self.problems.add("missing_key", (*at, "unknown"), key="table")
-        return steps
-
-    def _step(self, entry: Any, at: At, scope: Scope, shape: Shape | None) -> Step | None:
-        if isinstance(entry, str):
-            name, given = entry, {}
-        elif isinstance(entry, dict) and len(entry) == 1:
-            name, given = next(iter(entry.items()))
-        else:
-            self._wrong(at, "変換の名前か {名前: パラメータ}", "a transform's name or {name: parameters}", entry)
-            return None
-        if name == "table":
-            return self._table_step(given, (*at, "table"), shape)
-        transform = TRANSFORMS.get(name)
-        if transform is None:
-            self.problems.add("unknown_transform", at, name=name, near=(name, [*TRANSFORMS, "table"]))
-            return None
-        if not isinstance(given, dict):
-            given = {transform.first: given} if transform.first else {"": given}
-        fixed: dict[str, Any] = {}
-        computed: list[tuple[str, Node]] = []
-        for parameter, value in given.items():
-            if parameter in transform.computed and isinstance(value, dict):
-                node = self.expression(value, (*at, name, parameter), scope, None)
-                if node is not None:
-                    computed.append((parameter, node))
-            else:
-                fixed[parameter] = value
-        try:
-            run = transform.step(fixed)
-        except BadParameter as error:
-            near_ja, near_en = suggestion(error.parameter, error.known) if error.known else ("", "")
-            place = (*at, name, error.parameter) if isinstance(entry, dict) else at
-            words = {"name": name, "parameter": error.parameter, "detail": error.detail, "detail_ja": error.detail_ja}
-            words |= {"near_ja": near_ja, "near_en": near_en}
-            self.problems.note(
-                "bad_parameter", words, self.problems.file, self.problems.marks.line(place), dotted(place)
-            )
-            return None
-        return Step(name, run, transform.gives, fixed, tuple(computed))
-
-    def _table_step(self, given: Any, at: At, shape: Shape | None) -> Step | None:
-        if isinstance(given, dict):
-            for key in given:
-                if key not in ("name", "unknown"):
-                    self.problems.add("unknown_key", (*at, key), key=key, near=(key, ["name", "unknown"]))
-            return self._table(given.get("name"), given.get("unknown", UNSET), at, shape)
-        return self._table(given, UNSET, at, shape)
-
-    def _table(self, name: Any, unknown: Any, at: At, shape: Shape | None) -> Step | None:
-        if not isinstance(name, str) or re.fullmatch(r"\w+", name) is None:
-            self._wrong(at, "変換表の名前", "a table's name", name)
-            return None
-        if unknown is not UNSET:
-            self._fits(unknown, at, shape)
-        self.used_tables[name] = None
-        try:
-            table, file, known = self.tables(name)
-        except BadTable as error:
-            words = {"detail_ja": error.ja, "detail_en": error.en}
-            connector = self.problems.file.partition("/")[0]
-            self.problems.note("table", words, f"{connector}/tables/{name}.csv", error.line, "")
-            return None
-        if table is None:
-            self.problems.add("no_table", at, name=name, file=str(file), near=(name, known))
-            return None
-        if shape is not None:
-            self._table_fits(table.values, table.lines, table.file, shape)
-        return Step("table", table.step(unknown), "any", {"name": name}, (), table.values)
-
-    def _table_fits(self, values: Mapping[str, str], lines: Mapping[str, int], file: str, shape: Shape) -> None:
-        for key, value in values.items():
-            detail = shape.refuses(value) if value else None
-            if detail:
-                near_ja, near_en = suggestion(value, shape.codes())
-                words = {"value": value, "name": shape.label, "detail": detail, "near_ja": near_ja, "near_en": near_en}
-                self.problems.note("bad_constant", words, file, lines[key], "to")
 
     # ------------------------------------------------------------ conditions
 
@@ -519,7 +413,7 @@ class Expressions:
         """Read a condition; None (with a problem noted) when it cannot be read."""
         if not isinstance(data, dict) or len(data) != 1:
             known = ", ".join(CONDITIONS)
-            self._wrong(at, f"条件({known})を1つ", f"one condition ({known})", data)
+            self.wrong(at, f"条件({known})を1つ", f"one condition ({known})", data)
             return None
         kind, given = next(iter(data.items()))
         place = (*at, kind)
@@ -539,19 +433,19 @@ class Expressions:
 
     def _logic(self, kind: str, given: Any, at: At, scope: Scope) -> Condition | None:
         if not isinstance(given, list) or not given:
-            self._wrong(at, "条件の一覧", "a list of conditions", given)
+            self.wrong(at, "条件の一覧", "a list of conditions", given)
             return None
         parts = [self.condition(part, (*at, i), scope) for i, part in enumerate(given)]
         return Logic(kind, tuple(part for part in parts if part is not None))
 
     def _compare(self, kind: str, given: Any, at: At, scope: Scope) -> Condition | None:
         if not isinstance(given, list) or len(given) != 2:
-            self._wrong(at, "2つの値の一覧", "a list of two", given)
+            self.wrong(at, "2つの値の一覧", "a list of two", given)
             return None
         a = self.expression(given[0], (*at, 0), scope, None)
         if kind == "in":
             if not isinstance(given[1], list):
-                self._wrong((*at, 1), "値の一覧", "a list of values", given[1])
+                self.wrong((*at, 1), "値の一覧", "a list of values", given[1])
                 return None
             return None if a is None else In(a, alike(tuple(given[1])))
         b = self.expression(given[1], (*at, 1), scope, None)
@@ -563,4 +457,3 @@ def _whole(node: Node) -> Node:
     if isinstance(node, Value) and isinstance(node.source, Join):
         return replace(node, source=replace(node.source, whole=True))
     return node
-

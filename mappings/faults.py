@@ -40,7 +40,7 @@ class FieldFault:
         return f"{where}{self.field}: {self.reason_en}"
 
 
-class RecordFaults(Exception):  # noqa: N818  (it carries the faults of a record; it is not one error)
+class RecordFaults(Exception):
     """A record that cannot be mapped, with all its faults.
 
     Raised by `to_entity` and `from_entity`; yielded by `units` for a group that is no unit. `positions` are the
@@ -65,7 +65,7 @@ class RecordFaults(Exception):  # noqa: N818  (it carries the faults of a record
         return "; ".join(map(str, self.faults))
 
 
-class TransformFault(ValueError):  # noqa: N818
+class TransformFault(ValueError):
     """Raised by a transform (or a function named by `call`) that cannot take a value.
 
     `code` is a key of `REASONS`, or a new word together with `ja` and `en` sentences among the details.
@@ -165,7 +165,7 @@ REASONS: dict[str, tuple[str, str]] = {
     ),
     "not_a_jan": (
         "{c}の値「{v}」はJANコードではありません(8、12、13、14桁の数字)。Excelで「4.9E+12」のように壊れていないか確かめてください。",
-        "The value {v!r} of {c} is no JAN code (8, 12, 13 or 14 digits). Check that Excel did not turn it into 4.9E+12.",
+        "The value {v!r} of {c} is no JAN code (8, 12, 13 or 14 digits). Check that Excel did not make it 4.9E+12.",
     ),
     "jan_check_digit": (
         "{c}のJANコード「{v}」のチェックデジットが違います。末尾は {expected} のはずです。",
@@ -196,15 +196,24 @@ REASONS: dict[str, tuple[str, str]] = {
         "The function {function} failed on {v!r}: {detail}",
     ),
     "group_conflict": (
-        "「{group}」の行で「{name}」が違います: {first_line} 行目は「{first}」、{line} 行目は「{v}」。同じ値にそろえてください。",
-        "The rows of {group!r} differ in {name!r}: line {first_line} has {first!r}, line {line} has {v!r}. "
-        "Make them equal.",
+        (
+            "「{group}」の行で「{name}」が違います: {first_line} 行目は「{first}」、{line} 行目は「{v}」。"
+            "同じ値にそろえてください。"
+        ),
+        (
+            "The rows of {group!r} differ in {name!r}: line {first_line} has {first!r}, line {line} has {v!r}. "
+            "Make them equal."
+        ),
     ),
     "group_split": (
-        "「{group}」の行が離れています: {first_line} 行目で終わった後、{line} 行目でまた現れました。"
-        "同じ番号の行を続けて並べてください。",
-        "The rows of {group!r} do not stand together: they ended in line {first_line} and come again in line {line}. "
-        "Sort the file so that they follow each other.",
+        (
+            "「{group}」の行が離れています: {first_line} 行目で終わった後、{line} 行目でまた現れました。"
+            "同じ番号の行を続けて並べてください。"
+        ),
+        (
+            "The rows of {group!r} do not stand together: they ended in line {first_line} and come again in line "
+            "{line}. Sort the file so that they follow each other."
+        ),
     ),
     "group_broken": (
         "「{group}」の {line} 行目が読めないため、この番号の行はまとめて保留しました: {detail_ja}",

@@ -14,7 +14,7 @@ from mappings.faults import FieldFault, RecordFaults, make_fault
 from mappings.nodes import equal
 from mappings.paths import Path, follow
 
-__all__ = ["GroupData", "RecordLike", "SeenKeys", "Unit", "UnreadableLike", "group_rows"]
+__all__ = ["GroupData", "RecordLike", "Same", "SeenKeys", "Unit", "UnreadableLike", "group_rows"]
 
 
 class RecordLike(Protocol):
@@ -63,19 +63,17 @@ class SeenKeys:
     def __len__(self) -> int:
         return self._count
 
-    def get(self, key: str) -> int | None:
-        """The number stored for a key."""
-        at = self._find(hash(key) or 1)
-        return self._numbers[at] if self._hashes[at] else None
-
-    def put(self, key: str, number: int) -> None:
+    def swap(self, key: str, number: int) -> int | None:
+        """Store a number for a key; the number it had before, if any."""
         digest = hash(key) or 1
         at = self._find(digest)
-        if not self._hashes[at]:
-            self._count += 1
+        before = self._numbers[at] if self._hashes[at] else None
         self._hashes[at], self._numbers[at] = digest, number
-        if self._count * 2 > self._mask:
-            self._grow()
+        if before is None:
+            self._count += 1
+            if self._count * 2 > self._mask:
+                self._grow()
+        return before
 
     def _find(self, digest: int) -> int:
         hashes, mask = self._hashes, self._mask
@@ -95,12 +93,23 @@ class SeenKeys:
                 self._hashes[at], self._numbers[at] = digest, number
 
 
+class Same(NamedTuple):
+    """Columns that must be equal in all rows of a group, and the generated function that reads them all."""
+
+    paths: Sequence[Path]
+    values: Callable[[Mapping[str, Any]], Any]
+
+
 KeyOf = Callable[[Mapping[str, Any]], str | None]
 KeyFaults = Callable[[Mapping[str, Any], Sequence[int]], RecordFaults]
 
 
 def group_rows(
-    records: Iterable[Any], key_of: KeyOf, same: Sequence[Path], refuse: KeyFaults, skips: Callable[[Any], bool]
+    records: Iterable[Any],
+    key_of: KeyOf,
+    same: Same,
+    refuse: KeyFaults,
+    skips: Callable[[Any], bool],
 ) -> Iterator[tuple[str, GroupData] | RecordFaults | Any]:
     """Groups as (key, data), in the order of the file; faults of groups; single records without key.
 
@@ -115,8 +124,8 @@ def group_rows(
         data = getattr(record, "data", None)
         readable = data is not None
         if data is None:
-            data = getattr(record, "hint", None)
-        key = None if data is None else key_of(data)
+            data = getattr(record, "hint", None) or {}
+        key = key_of(data)
         if key is None and not readable:
             loose.append(record)
             continue
@@ -154,17 +163,20 @@ class _Group:
         else:
             self.broken.append(record)
 
-    def finish(self, same: Sequence[Path], seen: SeenKeys) -> tuple[str, GroupData] | RecordFaults:
+    def finish(self, same: Same, seen: SeenKeys) -> tuple[str, GroupData] | RecordFaults:
         rows, positions = self.rows, self.positions
         lines = [*positions, *(record.position for record in self.broken)]
-        ended = seen.get(self.key)
-        seen.put(self.key, max(lines))
+        ended = seen.swap(self.key, max(lines))
         faults: list[FieldFault] = []
         if ended is not None:
-            faults.append(self._fault("group_split", None, min(lines), None, {"first_line": ended, "line": min(lines)}))
+            faults.append(
+                self._fault("group_split", None, min(lines), None, {"first_line": ended, "line": min(lines)})
+            )
         faults += [self._unreadable(record) for record in self.broken]
-        if len(rows) > 1:
-            faults += self._conflicts(same)
+        if len(rows) > 1 and same.paths:
+            wanted = same.values(rows[0])
+            if any(same.values(row) != wanted for row in rows[1:]):
+                faults += self._conflicts(same.paths)
         data = GroupData(rows[0] if rows else {})
         data["rows"] = rows
         data.positions = tuple(positions)
@@ -180,7 +192,12 @@ class _Group:
             for row, line in zip(self.rows[1:], self.positions[1:], strict=True):
                 given = follow(steps, row)
                 if given != wanted and not equal(_trimmed(given), _trimmed(wanted)):
-                    details = {"name": path.label, "first": wanted, "first_line": self.positions[0], "line": line}
+                    details = {
+                        "name": path.label,
+                        "first": wanted,
+                        "first_line": self.positions[0],
+                        "line": line,
+                    }
                     yield self._fault("group_conflict", path.label, line, given, details)
 
     def _unreadable(self, record: Any) -> FieldFault:

@@ -27,7 +27,7 @@ def _offset(step: Step, v: str, f: str) -> Lines:
     return [f"{v} = {v} + {int(step.parameters['by'])} if {v}.__class__ is int else {f}({v})"]
 
 
-def _money(step: Step, v: str, f: str, bind: Bind, computed: Computed) -> Lines | None:
+def _money(step: Step, v: str, bind: Bind, computed: Computed) -> Lines | None:
     given = step.parameters
     if not given.keys() <= {"tax_included", "tax_rate", "unset", "sign"} or "currency" in computed:
         return None
@@ -51,7 +51,7 @@ def inlined(step: Step, v: str, f: str, bind: Bind, computed: Computed) -> Lines
     """Lines of code for one step on the variable `v`; `bind` names an object, `computed` holds its parameters."""
     lines: Lines | None = None
     if step.name == "money":
-        lines = _money(step, v, f, bind, computed)
+        lines = _money(step, v, bind, computed)
     elif step.name == "integer" or (step.name == "money_minor" and not step.parameters):
         lines = _integer(v, f)
     elif step.name == "offset":

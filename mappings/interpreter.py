@@ -24,7 +24,6 @@ from mappings.nodes import (
     In,
     Items,
     Join,
-    Logic,
     Node,
     Obj,
     Source,
@@ -69,7 +68,7 @@ class Frame:
     depth: int = 0
 
 
-class Bad(Exception):  # noqa: N818
+class Bad(Exception):
     """A fault on its way to the field it belongs to."""
 
     def __init__(self, code: str, column: str | None, value: Any, details: Mapping[str, object]) -> None:
@@ -174,8 +173,8 @@ class Walk:
     def _fill_each(self, node: Each, frame: Frame, place: str) -> Any:
         result: list[Any] = []
         index = 0
-        for inner in self._items(node.source.path, frame):
-            inner = replace(inner, index=index)
+        for item in self._items(node.source.path, frame):
+            inner = replace(item, index=index)
             there = f"{place}[{index}]"
             if node.where is not None and not self._holds(node.where, inner, there):
                 continue
@@ -217,7 +216,9 @@ class Walk:
             if len(self.faults) > before:
                 fault = self.faults.pop()
                 del self.faults[before:]
-                raise Bad(fault.code, fault.column, fault.value, {"ja": fault.reason_ja, "en": fault.reason_en})
+                raise Bad(
+                    fault.code, fault.column, fault.value, {"ja": fault.reason_ja, "en": fault.reason_en}
+                )
             return Found(None if found is ABSENT else _there(found), "", None)
         if node.when is not None and not self._is(node.when, frame):
             return Found(None, "", None)
@@ -239,7 +240,9 @@ class Walk:
         computed = {name: self.value(node, frame).value for name, node in step.computed}
         return self._guarded(step.run, value, found, computed, step.name)
 
-    def _guarded(self, run: Any, value: Any, found: Found, computed: Mapping[str, Any], name: str = "text") -> Any:
+    def _guarded(
+        self, run: Any, value: Any, found: Found, computed: Mapping[str, Any], name: str = "text"
+    ) -> Any:
         try:
             return _there(run(value, **computed))
         except TransformFault as fault:
@@ -277,18 +280,22 @@ class Walk:
             return Found(None, label_of(node), None)
         texts = [found.value for found, _ in parts if found.value]
         sources = [found.source for found, constant in parts if not constant and found.value is not None]
-        return Found(_there(source.sep.join(texts)), label_of(node), sources[0] if len(sources) == 1 else sources)
+        return Found(
+            _there(source.sep.join(texts)), label_of(node), sources[0] if len(sources) == 1 else sources
+        )
 
     def _call(self, source: Call, node: Value, frame: Frame) -> Found:
         args = [self.value(arg, frame).value for arg in source.args]
-        label = label_of(node)
+        label, first = label_of(node), args[0] if args else None
         try:
             return Found(_there(source.function(*args)), label, args)
         except TransformFault as fault:
-            raise Bad(fault.code, label, args[0] if args else None, fault.details) from None
+            # a function that looks at several columns may name the one that is wrong
+            column, value = fault.details.get("column", label), fault.details.get("value", first)
+            raise Bad(fault.code, str(column), value, fault.details) from None
         except Exception as error:  # noqa: BLE001  (a function of the integrator's may fail in any way)
             details = {"function": source.target, "detail": f"{type(error).__name__}: {error}"}
-            raise Bad("call_failed", label, args[0] if args else None, details) from None
+            raise Bad("call_failed", label, first, details) from None
 
     def _read(self, source: Source, frame: Frame) -> Any:
         path = source.path
@@ -296,7 +303,9 @@ class Walk:
         found = follow(steps, start)
         if found is None and source.strict:
             system = self.context.get("system") or {}
-            raise Bad("constant_missing", path.text, None, {"name": path.steps[0], "system": system.get("id", "")})
+            raise Bad(
+                "constant_missing", path.text, None, {"name": path.steps[0], "system": system.get("id", "")}
+            )
         return found
 
     def _start(self, path: Path, frame: Frame) -> tuple[Any, tuple[Any, ...]]:
@@ -309,7 +318,9 @@ class Walk:
             return self.context.get("system"), steps
         if path.root == "related":
             return self.related.get(str(steps[0])), steps[1:]
-        return {"index": frame.index, "parent": frame.parent, "parent_index": frame.parent_index}[path.root], steps
+        return {"index": frame.index, "parent": frame.parent, "parent_index": frame.parent_index}[
+            path.root
+        ], steps
 
     # ------------------------------------------------------------ conditions
 
@@ -355,7 +366,9 @@ def label_of(node: Node) -> str:
             return "constant"
         if isinstance(source, Call):
             return f"{source.target}({', '.join(label_of(arg) for arg in source.args)})"
-        labels = [label_of(part) for part in source.parts if not isinstance(getattr(part, "source", None), Const)]
+        labels = [
+            label_of(part) for part in source.parts if not isinstance(getattr(part, "source", None), Const)
+        ]
         return (" | " if isinstance(source, First) else " + ").join(labels) or "constant"
     if isinstance(node, Each):
         return node.source.path.label

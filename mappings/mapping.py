@@ -1,8 +1,8 @@
 """A loaded mapping, and how mappings are loaded.
 
-    m = load_mapping("file_exchange/general_orders.in")
-    for unit in m.units(records):
-        entity = m.to_entity(unit.data, {"system": {"id": "core", "channel": "mailorder"}})
+m = load_mapping("file_exchange/general_orders.in")
+for unit in m.units(records):
+    entity = m.to_entity(unit.data, {"system": {"id": "core", "channel": "mailorder"}})
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from mappings.compiler import compile_tree
 from mappings.faults import RecordFaults, make_fault
-from mappings.grouping import RecordLike, Unit, UnreadableLike, group_rows
+from mappings.grouping import RecordLike, Same, Unit, UnreadableLike, group_rows
 from mappings.interpreter import Origin, Walk, label_of
 from mappings.nodes import Each, Items, Node, Obj, Tree, Value
 from mappings.problems import MappingError, Problems
@@ -81,6 +81,7 @@ class Mapping:
         self._make = space["make"]
         self._key = space.get("key")
         self._group = space.get("group")
+        self._same = space["same"]
         self._keys = space.get("keys")
 
     def __repr__(self) -> str:
@@ -119,32 +120,37 @@ class Mapping:
         def skips(data: MappingABC[str, Any]) -> bool:
             return not Walk(self.tree, data, context or _NO_CONTEXT).applies()
 
-        for found in group_rows(records, key_of, self.tree.same, refuse, skips):
+        for found in group_rows(records, key_of, Same(self.tree.same, self._same), refuse, skips):
             if isinstance(found, RecordFaults):
                 yield found
             elif isinstance(found, tuple):
-                data = found[1]
-                unit = self._unit(data, data.positions, system, context)
-                yield unit._replace(group=found[0]) if isinstance(unit, Unit) else unit
+                yield self._unit(found[1], found[1].positions, system, context, found[0])
             else:
                 yield Unit("", found.data, (found.position,))
 
     def _unit(
-        self, data: MappingABC[str, Any], positions: tuple[int, ...], system: Any, context: Any
+        self,
+        data: MappingABC[str, Any],
+        positions: tuple[int, ...],
+        system: Any,
+        context: Any,
+        group: str | None = None,
     ) -> Unit | RecordFaults:
         try:
-            return Unit(self._key(data, system, None), data, positions)  # type: ignore[misc]
+            return Unit(self._key(data, system, None), data, positions, group)  # type: ignore[misc]
         except Exception:  # noqa: BLE001  (the walk says what is wrong)
             walk = Walk(self.tree, data, context or _NO_CONTEXT, positions=positions)
             if not walk.applies():
-                return Unit("", data, positions)
+                return Unit("", data, positions, group)
             assert self.tree.external_id is not None
             key = Walk(self.tree, data, context or _NO_CONTEXT).key(self.tree.external_id, "external_id")
             if key is not None:
-                return Unit(key, data, positions)
+                return Unit(key, data, positions, group)
             return self._no_key(self.tree.external_id, "external_id", data, context, positions)
 
-    def _no_key(self, node: Node | None, name: str, data: Any, context: Any, positions: Sequence[int]) -> RecordFaults:
+    def _no_key(
+        self, node: Node | None, name: str, data: Any, context: Any, positions: Sequence[int]
+    ) -> RecordFaults:
         assert node is not None
         walk = Walk(self.tree, data, context or _NO_CONTEXT, positions=positions)
         walk.key(node, name)
@@ -213,7 +219,9 @@ class Mapping:
         for found in error.errors(include_url=False):
             place = _place(found["loc"])
             missing = found["type"] in ("missing", "too_short") and place not in origins
-            origin = origins.get(place) or next((o for o in walk.origins if o.field.startswith(place or " ")), None)
+            origin = origins.get(place) or next(
+                (o for o in walk.origins if o.field.startswith(place or " ")), None
+            )
             column = self._columns(found["loc"]) if origin is None else origin.column
             value = None if missing else (origin.source if origin else found["input"])
             code = "model_missing" if missing else "model"
@@ -234,7 +242,9 @@ class Mapping:
 
     # ------------------------------------------------------------ outgoing
 
-    def related_keys(self, entity: MappingABC[str, Any], context: MappingABC[str, Any]) -> dict[str, str | None]:
+    def related_keys(
+        self, entity: MappingABC[str, Any], context: MappingABC[str, Any]
+    ) -> dict[str, str | None]:
         """The keys of the related entities an outgoing mapping needs: {"order": "mailorder/A1"}."""
         if self._keys is None:
             return {}
@@ -242,7 +252,9 @@ class Mapping:
             return self._keys(entity, context.get("system"), None)  # type: ignore[no-any-return]
         except Exception:  # noqa: BLE001  (the walk decides)
             walk = self._walk(entity, context)
-            found = {name: walk.key(related.key, f"related.{name}") for name, related in self.tree.related.items()}
+            found = {
+                name: walk.key(related.key, f"related.{name}") for name, related in self.tree.related.items()
+            }
             if walk.faults:
                 raise RecordFaults(walk.faults) from None
             return found
@@ -347,7 +359,12 @@ def load_mapping(name: str, *, roots: Sequence[Path] = ()) -> Mapping:
     connector = name.partition("/")[0]
     with _lock:
         held = _cache.get(path)
-    if held is not None and held.text == text and held.mapping.name == name and _same_tables(held, places, connector):
+    if (
+        held is not None
+        and held.text == text
+        and held.mapping.name == name
+        and _same_tables(held, places, connector)
+    ):
         return held.mapping
     return _load(name, path, text, places, connector)
 

@@ -17,7 +17,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["FLATTEN", "BadPath", "Path", "Step", "flat", "follow", "index", "member", "parse_path", "spread", "walk"]
+__all__ = [
+    "FLATTEN",
+    "BadPath",
+    "Path",
+    "Step",
+    "flat",
+    "follow",
+    "index",
+    "member",
+    "parse_path",
+    "spread",
+    "walk",
+]
 
 
 class _Flatten:
@@ -42,7 +54,7 @@ _TOKEN = re.compile(
 )
 
 
-class BadPath(ValueError):  # noqa: N818
+class BadPath(ValueError):
     """The path cannot be read; the two sentences say why."""
 
     def __init__(self, ja: str, en: str) -> None:
@@ -108,7 +120,9 @@ def _unquoted(token: str, text: str) -> str:
     try:
         name = json.loads(token)
     except ValueError:
-        raise BadPath("引用符の中の \\ が正しくありません。", "the backslash in the quotes is wrong.") from None
+        raise BadPath(
+            "引用符の中の \\ が正しくありません。", "the backslash in the quotes is wrong."
+        ) from None
     if not name:
         raise BadPath("引用符の中が空です。", "the quotes are empty.")
     assert isinstance(name, str), text
@@ -119,7 +133,8 @@ def _unreadable(text: str, at: int) -> BadPath:
     quoted = json.dumps(text, ensure_ascii=False)
     return BadPath(
         f"{at + 1} 文字目の「{text[at]}」で止まりました。空白や記号を含む列名は二重引用符で囲みます: '{quoted}'",
-        f"stopped at {text[at]!r} (character {at + 1}). A name with blanks or signs stands in double quotes: '{quoted}'",
+        f"stopped at {text[at]!r} (character {at + 1}). "
+        f"A name with blanks or signs stands in double quotes: '{quoted}'",
     )
 
 

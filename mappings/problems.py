@@ -53,9 +53,14 @@ def suggestion(word: str, known: Iterable[str]) -> tuple[str, str]:
 TEXTS: dict[str, tuple[str, str]] = {
     "unknown_key": ("「{key}」というキーはありません。{near_ja}", "There is no key {key!r} here.{near_en}"),
     "value_is_form": (
-        "「{form}」があるので、ここは値の書き方として読まれます。「{key}」が項目名なら、全体を fields: の下に書いてください。{near_ja}",
-        "Because of {form!r} this is read as a way to give a value, and {key!r} is no option of it. If {form!r} is a "
-        "field's name, put the object under fields:.{near_en}",
+        (
+            "「{form}」があるので値の書き方として読まれ、「{key}」はその中で使えません。"
+            "「{form}」が項目名なら、全体を fields: の下に書いてください。{near_ja}"
+        ),
+        (
+            "Because of {form!r} this is read as a way to give a value, and {key!r} is no option of it. If {form!r} is "
+            "a field's name, put the object under fields:.{near_en}"
+        ),
     ),
     "missing_key": ("「{key}」がありません。", "{key!r} is missing."),
     "two_forms": ("「{a}」と「{b}」は一緒に使えません。", "{a!r} and {b!r} exclude each other."),
@@ -65,8 +70,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "A constant is written as {{value: {got}}}.",
     ),
     "bad_path": ("パス「{path}」が読めません: {detail_ja}", "The path {path!r} cannot be read: {detail_en}"),
-    "unknown_root": ("パスの「{root}」はここでは使えません。{near_ja}", "{root!r} cannot be used here.{near_en}"),
-    "unknown_entity": ("「{name}」というエンティティはありません。{near_ja}", "There is no entity {name!r}.{near_en}"),
+    "unknown_root": (
+        "パスの「{root}」はここでは使えません。{near_ja}",
+        "{root!r} cannot be used here.{near_en}",
+    ),
+    "unknown_entity": (
+        "「{name}」というエンティティはありません。{near_ja}",
+        "There is no entity {name!r}.{near_en}",
+    ),
     "unknown_field": (
         "{owner} に「{name}」という項目はありません。{near_ja}",
         "{owner} has no field {name!r}.{near_en}",
@@ -97,12 +108,18 @@ TEXTS: dict[str, tuple[str, str]] = {
         "「{value}」は「{name}」に入れられません: {detail}{near_ja}",
         "{value!r} does not fit {name!r}: {detail}{near_en}",
     ),
-    "unknown_transform": ("「{name}」という変換はありません。{near_ja}", "There is no transform {name!r}.{near_en}"),
+    "unknown_transform": (
+        "「{name}」という変換はありません。{near_ja}",
+        "There is no transform {name!r}.{near_en}",
+    ),
     "bad_parameter": (
         "変換 {name} のパラメータ「{parameter}」: {detail_ja}{near_ja}",
         "Transform {name}, parameter {parameter!r}: {detail}{near_en}",
     ),
-    "no_table": ("変換表 {name} がありません({file})。{near_ja}", "There is no table {name!r} ({file}).{near_en}"),
+    "no_table": (
+        "変換表 {name} がありません({file})。{near_ja}",
+        "There is no table {name!r} ({file}).{near_en}",
+    ),
     "table": ("{detail_ja}", "{detail_en}"),
     "bad_call": ("call「{target}」: {detail_ja}", "call {target!r}: {detail_en}"),
     "yaml": ("YAMLとして読めません: {detail}", "This is no YAML: {detail}"),
@@ -133,10 +150,18 @@ class Problems:
     marks: Marks = field(default_factory=Marks)
     found: list[Problem] = field(default_factory=list)
 
-    def add(self, code: str, at: At = (), *, near: tuple[str, Iterable[str]] | None = None, **words: object) -> None:
+    def add(
+        self, code: str, at: At = (), *, near: tuple[str, Iterable[str]] | None = None, **words: object
+    ) -> None:
         """Note a problem at a place of the file; `near=(word, known words)` adds a suggestion."""
         near_ja, near_en = suggestion(*near) if near else ("", "")
-        self.note(code, {**words, "near_ja": near_ja, "near_en": near_en}, self.file, self.marks.line(at), dotted(at))
+        self.note(
+            code,
+            {**words, "near_ja": near_ja, "near_en": near_en},
+            self.file,
+            self.marks.line(at),
+            dotted(at),
+        )
 
     def note(self, code: str, words: Mapping[str, object], file: str, line: int, place: str) -> None:
         """Note a problem at a given file and line."""

@@ -39,7 +39,12 @@ def read_tree(text: str, name: str, file: str, tables: TableFinder) -> Tree:
         problems.note(error.code, error.words, file, error.line, "")
         raise MappingError(problems.found) from None
     if not isinstance(data, dict):
-        problems.add("wrong_type", want_ja="マッピング(キーと値)", want_en="a mapping of keys and values", got=repr(data))
+        problems.add(
+            "wrong_type",
+            want_ja="マッピング(キーと値)",
+            want_en="a mapping of keys and values",
+            got=repr(data),
+        )
         raise MappingError(problems.found)
     tree = _Reader(data, problems, name, tables).read()
     if not problems.found:
@@ -59,20 +64,34 @@ class _Reader:
         data, problems = self.data, self.problems
         direction = data.get("direction")
         if direction not in ("in", "out"):
-            problems.add("wrong_type", ("direction",), want_ja="in か out", want_en="in or out", got=repr(direction))
+            problems.add(
+                "wrong_type", ("direction",), want_ja="in か out", want_en="in or out", got=repr(direction)
+            )
             return None
         if direction != self.ending:
             problems.add("direction", ("direction",), ending=self.ending, direction=direction)
-        self._keys(_TOP_IN if direction == "in" else _TOP_OUT, _TOP_OUT if direction == "in" else _TOP_IN, direction)
+        self._keys(
+            _TOP_IN if direction == "in" else _TOP_OUT, _TOP_OUT if direction == "in" else _TOP_IN, direction
+        )
         version, title = data.get("version"), data.get("title", {})
         if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-            problems.add("wrong_type", ("version",), want_ja="1以上の整数", want_en="a whole number from 1", got=repr(version))
+            problems.add(
+                "wrong_type",
+                ("version",),
+                want_ja="1以上の整数",
+                want_en="a whole number from 1",
+                got=repr(version),
+            )
         if not isinstance(title, dict) or not all(isinstance(t, str) for t in title.values()):
-            problems.add("wrong_type", ("title",), want_ja="{ja: …, en: …}", want_en="{ja: …, en: …}", got=repr(title))
+            problems.add(
+                "wrong_type", ("title",), want_ja="{ja: …, en: …}", want_en="{ja: …, en: …}", got=repr(title)
+            )
             title = {}
         entity = data.get("entity")
         if not isinstance(entity, str) or entity not in ENTITIES:
-            problems.add("unknown_entity", ("entity",), name=str(entity), near=(str(entity), sorted(ENTITIES)))
+            problems.add(
+                "unknown_entity", ("entity",), name=str(entity), near=(str(entity), sorted(ENTITIES))
+            )
             return None
         model = shape_of(ENTITIES[entity], entity)
         related = self._related(model) if direction == "out" else {}
@@ -83,7 +102,11 @@ class _Reader:
             related={n: shape_of(ENTITIES[r.entity], r.entity) for n, r in related.items()},
         )
         expressions = Expressions(problems, self.tables)
-        parts = self._incoming(expressions, scope, model) if direction == "in" else self._outgoing(expressions, scope)
+        parts = (
+            self._incoming(expressions, scope, model)
+            if direction == "in"
+            else self._outgoing(expressions, scope)
+        )
         when = data.get("when")
         return Tree(
             name=self.name,
@@ -126,10 +149,16 @@ class _Reader:
             "same": same,
         }
 
-    def _group(self, group: Any, expressions: Expressions, scope: Scope) -> tuple[Node | None, tuple[Path, ...]]:
+    def _group(
+        self, group: Any, expressions: Expressions, scope: Scope
+    ) -> tuple[Node | None, tuple[Path, ...]]:
         if not isinstance(group, dict):
             self.problems.add(
-                "wrong_type", ("group",), want_ja="{by: …, same: […]}", want_en="{by: …, same: […]}", got=repr(group)
+                "wrong_type",
+                ("group",),
+                want_ja="{by: …, same: […]}",
+                want_en="{by: …, same: […]}",
+                got=repr(group),
             )
             return None, ()
         for key in group:
@@ -141,7 +170,9 @@ class _Reader:
         same = group.get("same", [])
         paths: list[Path] = []
         if not isinstance(same, list):
-            self.problems.add("wrong_type", ("group", "same"), want_ja="一覧", want_en="a list", got=repr(same))
+            self.problems.add(
+                "wrong_type", ("group", "same"), want_ja="一覧", want_en="a list", got=repr(same)
+            )
             same = []
         for at, text in enumerate(same):
             source = expressions.source(text, ("group", "same", at), scope)
@@ -188,7 +219,11 @@ class _Reader:
         found: dict[str, Related] = {}
         if not isinstance(given, dict):
             self.problems.add(
-                "wrong_type", ("related",), want_ja="名前: {entity, key}", want_en="name: {entity, key}", got=repr(given)
+                "wrong_type",
+                ("related",),
+                want_ja="名前: {entity, key}",
+                want_en="name: {entity, key}",
+                got=repr(given),
             )
             return found
         scope = Scope(incoming=False, here=model, whole=model, related={})
@@ -197,12 +232,18 @@ class _Reader:
             at: At = ("related", name)
             if not isinstance(entry, dict) or "entity" not in entry or "key" not in entry:
                 self.problems.add(
-                    "wrong_type", at, want_ja="{entity: …, key: …}", want_en="{entity: …, key: …}", got=repr(entry)
+                    "wrong_type",
+                    at,
+                    want_ja="{entity: …, key: …}",
+                    want_en="{entity: …, key: …}",
+                    got=repr(entry),
                 )
                 continue
             for word in entry:
                 if word not in ("entity", "key", "back"):
-                    self.problems.add("unknown_key", (*at, word), key=word, near=(word, ["entity", "key", "back"]))
+                    self.problems.add(
+                        "unknown_key", (*at, word), key=word, near=(word, ["entity", "key", "back"])
+                    )
             entity = entry["entity"]
             if entity not in ENTITIES:
                 self.problems.add(
@@ -210,7 +251,9 @@ class _Reader:
                 )
                 continue
             key = expressions.expression(entry["key"], (*at, "key"), scope, None)
-            back = self._back(entry.get("back"), (*at, "back"), expressions, scope, shape_of(ENTITIES[entity], entity))
+            back = self._back(
+                entry.get("back"), (*at, "back"), expressions, scope, shape_of(ENTITIES[entity], entity)
+            )
             if key is not None:
                 found[name] = Related(entity, key, back)
         return found
@@ -222,7 +265,11 @@ class _Reader:
             return None
         if not isinstance(back, list) or len(back) != 2 or not all(isinstance(b, str) for b in back):
             self.problems.add(
-                "wrong_type", at, want_ja="[こちらの項目, 相手の項目]", want_en="[my field, its field]", got=repr(back)
+                "wrong_type",
+                at,
+                want_ja="[こちらの項目, 相手の項目]",
+                want_en="[my field, its field]",
+                got=repr(back),
             )
             return None
         expressions.source(back[0], (*at, 0), scope)

@@ -160,7 +160,9 @@ def _compare(place: str, expected: Any, found: Any) -> list[str]:
     return [] if same else [f"{place or 'result'}: expected {expected!r}, found {found!r}"]
 
 
-def _fault_differences(expected: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]) -> list[str]:
+def _fault_differences(
+    expected: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]
+) -> list[str]:
     left = list(found)
     wrong = []
     for wanted in expected:
@@ -174,7 +176,9 @@ def _fault_differences(expected: Sequence[Mapping[str, Any]], found: Sequence[Ma
 
 def main(arguments: Sequence[str]) -> int:
     """Print what a mapping makes of the inputs of its samples (of one case, if named)."""
-    wanted = [s for s in find_samples() if s.mapping == arguments[0] and s.case in (arguments[1:] or [s.case])]
+    wanted = [
+        s for s in find_samples() if s.mapping == arguments[0] and s.case in (arguments[1:] or [s.case])
+    ]
     for sample in wanted:
         sys.stdout.write(json.dumps(run_sample(sample), ensure_ascii=False, indent=2) + "\n")
     return 0 if wanted else 1

@@ -21,7 +21,7 @@ from mappings.transforms.registry import UNSET, as_text
 __all__ = ["BadTable", "Table", "find_table", "read_table"]
 
 
-class BadTable(ValueError):  # noqa: N818
+class BadTable(ValueError):
     """A table file that cannot be used."""
 
     def __init__(self, line: int, ja: str, en: str) -> None:
@@ -118,7 +118,9 @@ def _head(row: list[str]) -> None:
     while head and not head[-1]:
         head.pop()
     if head not in (["from", "to"], ["from", "to", "note"]):
-        raise BadTable(1, "1行目は from,to または from,to,note です。", "the first line must be from,to or from,to,note.")
+        raise BadTable(
+            1, "1行目は from,to または from,to,note です。", "the first line must be from,to or from,to,note."
+        )
 
 
 def _pair(cells: list[str], line: int) -> tuple[str, str]:

@@ -32,14 +32,31 @@ def _option_schemas() -> dict[str, Any]:
     return {
         "from": {**_TEXT, "description": "パス / a path"},
         "value": {"description": "定数 / a constant"},
-        "first": {"type": "array", "minItems": 1, "items": _EXPRESSION, "description": "空でない最初の値 / the first value there is"},
-        "join": {"type": "array", "minItems": 1, "items": _EXPRESSION, "description": "つないだ文字 / parts put together"},
+        "first": {
+            "type": "array",
+            "minItems": 1,
+            "items": _EXPRESSION,
+            "description": "空でない最初の値 / the first value there is",
+        },
+        "join": {
+            "type": "array",
+            "minItems": 1,
+            "items": _EXPRESSION,
+            "description": "つないだ文字 / parts put together",
+        },
         "each": {**_TEXT, "description": "一覧の各項目 / each item of a list"},
-        "call": {"type": "string", "pattern": "^[A-Za-z_][\\w.]*:[A-Za-z_]\\w*$", "description": "package.module:function"},
+        "call": {
+            "type": "string",
+            "pattern": "^[A-Za-z_][\\w.]*:[A-Za-z_]\\w*$",
+            "description": "package.module:function",
+        },
         "fields": {**_FIELDS, "description": "中の項目 / the fields of the object"},
         "as": {
             "description": "変換 / transforms, one or a list",
-            "anyOf": [{"$ref": "#/$defs/transform"}, {"type": "array", "items": {"$ref": "#/$defs/transform"}}],
+            "anyOf": [
+                {"$ref": "#/$defs/transform"},
+                {"type": "array", "items": {"$ref": "#/$defs/transform"}},
+            ],
         },
         "table": {**_TEXT, "description": "変換表 / a code table: tables/<name>.csv"},
         "unknown": {"description": "表にない値の代わり / instead of a value the table lacks"},
@@ -48,7 +65,10 @@ def _option_schemas() -> dict[str, Any]:
         "when": {**_CONDITION, "description": "条件 / a condition; else null"},
         "keep": {"type": "boolean", "description": "nullでも書く / write it even when it is null"},
         "with": {"type": "string", "description": "間に入れる文字 / what stands between the parts"},
-        "all": {"type": "boolean", "description": "全部そろったときだけ / nothing unless all parts are there"},
+        "all": {
+            "type": "boolean",
+            "description": "全部そろったときだけ / nothing unless all parts are there",
+        },
         "args": {"type": "array", "items": _EXPRESSION},
         "where": {**_CONDITION, "description": "使う項目の条件 / which items"},
         "item": {**_EXPRESSION, "description": "値の一覧にする / the value of each item"},
@@ -78,20 +98,31 @@ def build_schema() -> dict[str, Any]:
     forms = []
     for form in FORMS:
         known = {name: options[name] for name in (form, *OPTIONS[form])}
-        forms.append({"type": "object", "required": [form], "properties": known, "additionalProperties": False})
+        forms.append(
+            {"type": "object", "required": [form], "properties": known, "additionalProperties": False}
+        )
     transforms: dict[str, Any] = {name: _transform(t) for name, t in sorted(TRANSFORMS.items())}
     transforms["table"] = {
         "description": "変換表 / a code table",
         "anyOf": [
             _TEXT,
-            {"type": "object", "required": ["name"], "properties": {"name": _TEXT, "unknown": {}}, "additionalProperties": False},
+            {
+                "type": "object",
+                "required": ["name"],
+                "properties": {"name": _TEXT, "unknown": {}},
+                "additionalProperties": False,
+            },
         ],
     }
-    plain = sorted(n for n, t in TRANSFORMS.items() if not any(f.is_required() for f in t.parameters.model_fields.values()))
+    plain = sorted(
+        n
+        for n, t in TRANSFORMS.items()
+        if not any(f.is_required() for f in t.parameters.model_fields.values())
+    )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Tsunagi mapping",
-        "description": "Turns records into entities (*.in.yaml) or entities into records (*.out.yaml); see docs/mappings.md.",
+        "description": "Records into entities (*.in.yaml), entities into records (*.out.yaml); see docs/mappings.md.",
         "type": "object",
         "required": ["version", "direction", "entity", "fields"],
         "properties": _top(),
@@ -99,7 +130,10 @@ def build_schema() -> dict[str, Any]:
         "allOf": [
             {
                 "if": {"properties": {"direction": {"const": "in"}}},
-                "then": {"required": ["external_id"], "properties": dict.fromkeys(("related", "key", "records"), False)},
+                "then": {
+                    "required": ["external_id"],
+                    "properties": dict.fromkeys(("related", "key", "records"), False),
+                },
                 "else": {"required": ["key"], "properties": dict.fromkeys(("group", "external_id"), False)},
             }
         ],

@@ -53,7 +53,7 @@ def _quick(format: str, kind: str, slow: Step) -> Step:  # noqa: A002
     """
     parts = re.findall(r"%(.)|(.)", format)
     order = "".join(part for part, _ in parts if part)
-    if order not in ("Ymd", "YmdHM", "YmdHMS") or (kind == "date" and order != "Ymd"):
+    if order not in ("Ymd", "YmdHM", "YmdHMS"):
         return slow
     tests, digits, at = [], {}, 0
     for part, sign in parts:
@@ -64,17 +64,28 @@ def _quick(format: str, kind: str, slow: Step) -> Step:  # noqa: A002
             digits[part] = f"{{s[{at}:{at + _WIDTHS[part]}]}}"
             at += _WIDTHS[part]
     day, clock = "-".join(digits[p] for p in "Ymd"), ":".join(digits.get(p, "00") for p in "HMS")
-    iso, read = (f"{day}", "date") if kind == "date" else (f"{day} {clock}Z", "instant")
-    whole = "%Y-%m-%d" if kind == "date" else "%Y-%m-%d %H:%M:%S"
-    text = ("s" if kind == "date" else "s + 'Z'") if format == whole else f"f{iso!r}"
     since = "1900" if kind == "date" else "1951"
+    if kind == "datetime":
+        text = "s + 'Z'" if format == "%Y-%m-%d %H:%M:%S" else f"f'{day} {clock}Z'"
+        read = f"instant({text}) - nine"
+    elif order == "Ymd":
+        text = "s" if format == "%Y-%m-%d" else f"f'{day}'"
+        read = f"date({text})"
+    else:
+        read = f"instant(f'{day} {clock}').date()"
     test = " and ".join(["s.__class__ is str", f"len(s) == {at}", *tests, f"s[:4] > {since!r}"])
     # the source is made of positions and of the format's own signs, quoted; nothing of a record gets into it
     source = (
-        f"def quick(s):\n    if {test}:\n        try:\n            return {read}({text}){'' if kind == 'date' else ' - nine'}\n"
+        f"def quick(s):\n    if {test}:\n        try:\n"
+        f"            return {read}\n"
         "        except ValueError:\n            pass\n    return slow(s)\n"
     )
-    space: dict[str, Any] = {"date": date.fromisoformat, "instant": datetime.fromisoformat, "nine": _NINE, "slow": slow}
+    space: dict[str, Any] = {
+        "date": date.fromisoformat,
+        "instant": datetime.fromisoformat,
+        "nine": _NINE,
+        "slow": slow,
+    }
     exec(compile(source, f"<date format {format}>", "exec"), space)  # noqa: S102
     return space["quick"]  # type: ignore[no-any-return]
 
@@ -128,7 +139,13 @@ def _loose(body: str) -> datetime:
 
 
 _DIGITS_AND_SIGNS = str.maketrans("０１２３４５６７８９／－：．　", "0123456789/-:. ")
-_SHAPE = {"Y": r"\d{4}", "y": r"\d{2}", **dict.fromkeys("mdHMSI", r"\d{1,2}"), "j": r"\d{1,3}", "f": r"\d{1,6}"}
+_SHAPE = {
+    "Y": r"\d{4}",
+    "y": r"\d{2}",
+    **dict.fromkeys("mdHMSI", r"\d{1,2}"),
+    "j": r"\d{1,3}",
+    "f": r"\d{1,6}",
+}
 
 
 def _strict(format: str) -> Parse:  # noqa: A002
@@ -137,7 +154,9 @@ def _strict(format: str) -> Parse:  # noqa: A002
         datetime.strptime(datetime(2026, 11, 21).strftime(format), format)  # noqa: DTZ001, DTZ007
     except ValueError as error:
         raise BadParameter("format", str(error)) from None
-    shape = re.compile(re.sub(r"%(.)", lambda m: _SHAPE.get(m[1], ".+"), re.escape(format).replace(r"\%", "%")))
+    shape = re.compile(
+        re.sub(r"%(.)", lambda m: _SHAPE.get(m[1], ".+"), re.escape(format).replace(r"\%", "%"))
+    )
 
     def parse(body: str) -> datetime:
         try:
@@ -173,8 +192,8 @@ def _from_days(value: Any) -> Any:
 @transform(
     "datetime",
     gives="datetime",
-    ja="日時を読み、UTCの日時にします。format は strptime の形(省くと ISO 8601 と日本で普通の形)、timezone は既定 Asia/Tokyo、"
-    "late_hours: true で 25:30 を翌日1:30 と読みます。0や9だけの日付は null。",
+    ja="日時を読み、UTCの日時にします。format は strptime の形(省くと ISO 8601 と日本で普通の形)、"
+    "timezone は既定 Asia/Tokyo、late_hours: true で 25:30 を翌日1:30 と読みます。0や9だけの日付は null。",
     en="An instant, in UTC. format as in strptime (without it ISO 8601 and the forms usual in Japan are read), "
     "timezone (Asia/Tokyo) where the text has none, late_hours: true reads 25:30 as 1:30 of the next day. Dates of "
     "zeros or nines become null.",
@@ -186,7 +205,12 @@ def _from_days(value: Any) -> Any:
         ({"format": "%Y%m%d%H%M%S"}, "00000000000000", None),
     ],
 )
-def datetime_(*, format: _Format | None = None, timezone: _Zone = "Asia/Tokyo", late_hours: bool = False) -> Step:  # noqa: A002
+def datetime_(
+    *,
+    format: _Format | None = None,  # noqa: A002
+    timezone: _Zone = "Asia/Tokyo",
+    late_hours: bool = False,
+) -> Step:
     parse = _loose if format is None else _strict(format)
     if late_hours:
         parse = _late(parse)
@@ -214,7 +238,11 @@ def datetime_(*, format: _Format | None = None, timezone: _Zone = "Asia/Tokyo", 
 
     if not japan or late_hours:
         return step
-    return _quick(format, "datetime", step) if format else _quick_iso(_quick("%Y/%m/%d %H:%M:%S", "datetime", step))
+    return (
+        _quick(format, "datetime", step)
+        if format
+        else _quick_iso(_quick("%Y/%m/%d %H:%M:%S", "datetime", step))
+    )
 
 
 @transform(
@@ -258,7 +286,13 @@ _ERAS = (
     ("大正", "T", "2", date(1912, 7, 30)),
     ("明治", "M", "1", date(1868, 1, 25)),
 )
-_BY_SIGN = {sign: era for era in _ERAS for sign in era[:3]} | {"㋿": _ERAS[0], "㍻": _ERAS[1], "㍼": _ERAS[2], "㍽": _ERAS[3], "㍾": _ERAS[4]}
+_BY_SIGN = {sign: era for era in _ERAS for sign in era[:3]} | {
+    "㋿": _ERAS[0],
+    "㍻": _ERAS[1],
+    "㍼": _ERAS[2],
+    "㍽": _ERAS[3],
+    "㍾": _ERAS[4],
+}
 _WAREKI = re.compile(
     r"(?P<era>令和|平成|昭和|大正|明治|[RHSTMrhstm]|[㋿㍻㍼㍽㍾])?\s?\.?\s?(?P<y>\d{1,2}|元)\s?[-/.年]\s?(?P<m>\d{1,2})\s?[-/.月]\s?(?P<d>\d{1,2})日?"
     r"|(?P<era2>[RHSTMrhstm1-5])(?P<y2>\d\d)(?P<m2>\d\d)(?P<d2>\d\d)|(?P<y3>\d\d)(?P<m3>\d\d)(?P<d3>\d\d)"
@@ -280,7 +314,9 @@ _WAREKI = re.compile(
         ({}, "00000000", None),
     ],
 )
-def wareki(*, era: Annotated[str, Field(pattern="^(令和|平成|昭和|大正|明治|[RHSTM])$")] | None = None) -> Step:
+def wareki(
+    *, era: Annotated[str, Field(pattern="^(令和|平成|昭和|大正|明治|[RHSTM])$")] | None = None
+) -> Step:
     def step(value: Any) -> date | None:
         body = as_text(value).translate(_DIGITS_AND_SIGNS).strip()
         if not body or _is_null(body):

@@ -102,7 +102,7 @@ def to_phone(value: Any) -> str | None:
     if value.__class__ is str:
         digits = value.replace("-", "")
         if digits.isdecimal() and digits.isascii() and 3 <= len(digits) <= 15:
-            return digits  # type: ignore[no-any-return]
+            return digits
     body = as_text(value)
     if not body:
         return None
@@ -132,7 +132,11 @@ def _is_possible(number: str) -> bool:
     gives="text",
     ja="電話番号を数字だけにします(+81 は 0 に)。strict: true で実在しうる番号か確かめます。",
     en="A telephone number in digits (+81 becomes 0). strict: true checks that such a number can exist.",
-    examples=[({}, "03-1234-5678", "0312345678"), ({}, "＋８１ ９０（1234）5678", "09012345678"), ({}, "+1 212 555 0100", "+12125550100")],
+    examples=[
+        ({}, "03-1234-5678", "0312345678"),
+        ({}, "＋８１ ９０（1234）5678", "09012345678"),
+        ({}, "+1 212 555 0100", "+12125550100"),
+    ],
 )
 def phone(*, strict: bool = False) -> Step:
     if not strict:
@@ -154,7 +158,9 @@ def _hyphens(digits: str) -> str:
     except phonenumbers.NumberParseException:
         return digits
     national = number.country_code == 81
-    form = phonenumbers.PhoneNumberFormat.NATIONAL if national else phonenumbers.PhoneNumberFormat.INTERNATIONAL
+    form = (
+        phonenumbers.PhoneNumberFormat.NATIONAL if national else phonenumbers.PhoneNumberFormat.INTERNATIONAL
+    )
     return phonenumbers.format_number(number, form)
 
 
@@ -177,9 +183,9 @@ def to_postal_code(value: Any) -> str | None:
     """Seven digits; 〒, hyphens and full-width digits are read."""
     if value.__class__ is str:
         if len(value) == 7 and value.isdecimal() and value.isascii():
-            return value  # type: ignore[no-any-return]
+            return value
         if len(value) == 8 and value[3] == "-" and value.isascii() and (value[:3] + value[4:]).isdecimal():
-            return value[:3] + value[4:]  # type: ignore[no-any-return]
+            return value[:3] + value[4:]
     body = as_text(value)
     if not body:
         return None
@@ -226,7 +232,10 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
     gives="text",
     ja="メールアドレスにします(全角英数字は半角に、ドメインは小文字に)。",
     en="An e-mail address; full-width letters to half-width, the domain in lower case.",
-    examples=[({}, " Taro@Example.CO.JP ", "Taro@example.co.jp"), ({}, "ｔａｒｏ＠example.jp", "taro@example.jp")],
+    examples=[
+        ({}, " Taro@Example.CO.JP ", "Taro@example.co.jp"),
+        ({}, "ｔａｒｏ＠example.jp", "taro@example.jp"),
+    ],
 )
 def email() -> Step:
     def step(value: Any) -> str | None:
@@ -246,11 +255,12 @@ def email() -> Step:
 # ---------------------------------------------------------------- addresses
 
 _PREFECTURES = (
-    "北海道 青森県 岩手県 宮城県 秋田県 山形県 福島県 茨城県 栃木県 群馬県 埼玉県 千葉県 東京都 神奈川県 新潟県 富山県 石川県 福井県 "
-    "山梨県 長野県 岐阜県 静岡県 愛知県 三重県 滋賀県 京都府 大阪府 兵庫県 奈良県 和歌山県 鳥取県 島根県 岡山県 広島県 山口県 徳島県 "
-    "香川県 愛媛県 高知県 福岡県 佐賀県 長崎県 熊本県 大分県 宮崎県 鹿児島県 沖縄県"
-).split()
-_STARTS = {name[:3]: name for name in _PREFECTURES}
+    "北海道 青森県 岩手県 宮城県 秋田県 山形県 福島県 茨城県 栃木県 群馬県 埼玉県 千葉県 東京都 神奈川県 新潟県 "
+    "富山県 石川県 福井県 山梨県 長野県 岐阜県 静岡県 愛知県 三重県 滋賀県 京都府 大阪府 兵庫県 奈良県 和歌山県 "
+    "鳥取県 島根県 岡山県 広島県 山口県 徳島県 香川県 愛媛県 高知県 福岡県 佐賀県 長崎県 熊本県 大分県 宮崎県 "
+    "鹿児島県 沖縄県"
+)
+_STARTS = {name[:3]: name for name in _PREFECTURES.split()}
 
 
 def _prefecture(address: str) -> str | None:
@@ -327,7 +337,7 @@ def _slot(body: str) -> str | None:
     "slot",
     gives="text",
     ja="配達時間帯にします: 午前中 → morning、14-16・1416・14時～16時・14:00～16:00 → 1400-1600、指定なし → null。",
-    en="A delivery window: 午前中 gives morning; 14-16, 1416, 14時～16時, 14:00～16:00 give 1400-1600; 指定なし gives null.",
+    en="A delivery window: 午前中 gives morning; 14-16, 1416, 14時～16時, 14:00～16:00 give 1400-1600; 指定なし null.",
     examples=[
         ({}, "午前中", "morning"),
         ({}, "14-16", "1400-1600"),
@@ -349,8 +359,12 @@ def slot() -> Step:
     "format_slot",
     gives="text",
     ja="配達時間帯を文字にします。style: short は 1416、japanese は 14時～16時・午前中。",
-    en="A delivery window as text; style short: 1416, japanese: 14時～16時 and 午前中 (windows without hours: morning, 午後).",
-    examples=[({}, "1400-1600", "1416"), ({"style": "japanese"}, "1400-1600", "14時～16時"), ({"style": "japanese"}, "morning", "午前中")],
+    en="A delivery window as text; style short: 1416, morning; japanese: 14時～16時, 午前中.",
+    examples=[
+        ({}, "1400-1600", "1416"),
+        ({"style": "japanese"}, "1400-1600", "14時～16時"),
+        ({"style": "japanese"}, "morning", "午前中"),
+    ],
 )
 def format_slot(*, style: Literal["short", "japanese"] = "short") -> Step:
     japanese = style == "japanese"

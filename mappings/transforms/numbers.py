@@ -50,7 +50,7 @@ def _decimal(value: Any, code: str, *, money: bool = False) -> Decimal | None:
 def to_integer(value: Any) -> int | None:
     """A whole number; "12", "1,200", "１２", "12.0" and 12 are read."""
     if value.__class__ is int:
-        return value  # type: ignore[no-any-return]
+        return value
     if value.__class__ is str and value.isdecimal() and value.isascii():
         return int(value)
     if value.__class__ is str and _GROUPED.fullmatch(value):
@@ -167,7 +167,12 @@ _FALSE = ("0", "false", "no", "n", "off", "f", "なし", "無", "無し", "し�
     gives="boolean",
     ja="はい/いいえにします。1/0、true/false、あり/なし、済/未 などを読みます。truthy、falsy で言葉を決められます。",
     en="Yes or no; reads 1/0, true/false, あり/なし, 済/未 and more. truthy and falsy name other words.",
-    examples=[({}, "1", True), ({}, "なし", False), ({}, 0, False), ({"truthy": ["B"], "falsy": ["A"]}, "B", True)],
+    examples=[
+        ({}, "1", True),
+        ({}, "なし", False),
+        ({}, 0, False),
+        ({"truthy": ["B"], "falsy": ["A"]}, "B", True),
+    ],
 )
 def boolean(*, truthy: list[str | int] | None = None, falsy: list[str | int] | None = None) -> Step:
     yes = _TRUE if truthy is None else [str(w).lower() for w in truthy]
@@ -177,7 +182,7 @@ def boolean(*, truthy: list[str | int] | None = None, falsy: list[str | int] | N
 
     def step(value: Any) -> bool | None:
         if value.__class__ is bool:
-            return value  # type: ignore[no-any-return]
+            return value
         if value.__class__ is str and value in words:
             return words[value]
         body = as_text(value).lower()
@@ -215,8 +220,10 @@ def amount_reader(
     def step(value: Any) -> int | None:
         if digits == 0:
             if value.__class__ is int:
-                return value  # type: ignore[no-any-return]
-            if value.__class__ is str and (value.isdecimal() and value.isascii() or _GROUPED.fullmatch(value)):
+                return value
+            if value.__class__ is str and (
+                (value.isdecimal() and value.isascii()) or _GROUPED.fullmatch(value)
+            ):
                 return int(value.replace(",", ""))
         return to_minor(value, digits, currency)
 
@@ -311,7 +318,16 @@ def money_minor(
     return amount_reader(currency, implied_decimals, unset, sign)
 
 
-_RATES: dict[Any, str] = {10: "0.1", 8: "0.08", 0: "0", "10": "0.1", "8": "0.08", "0": "0", "0.1": "0.1", "0.08": "0.08"}
+_RATES: dict[Any, str] = {
+    10: "0.1",
+    8: "0.08",
+    0: "0",
+    "10": "0.1",
+    "8": "0.08",
+    "0": "0",
+    "0.1": "0.1",
+    "0.08": "0.08",
+}
 
 
 def to_rate(value: Any) -> str | None:
@@ -373,7 +389,10 @@ def format_number(*, comma: bool = False, decimals: _Digits | None = None, unit:
     gives="text",
     ja="金額オブジェクトを通貨の主単位の文字にします(JPY は 1100、USD は 12.50)。",
     en="A money object as text in major units (JPY 1100, USD 12.50).",
-    examples=[({}, {"amount": 1100, "currency": "JPY"}, "1100"), ({}, {"amount": 1250, "currency": "USD"}, "12.50")],
+    examples=[
+        ({}, {"amount": 1100, "currency": "JPY"}, "1100"),
+        ({}, {"amount": 1250, "currency": "USD"}, "12.50"),
+    ],
 )
 def format_money() -> Step:
     def step(value: Any) -> str | None:

@@ -35,10 +35,12 @@ UNSET: Any = object()
 """Default of a parameter for which null is a meaning of its own."""
 
 
-class BadParameter(ValueError):  # noqa: N818
+class BadParameter(ValueError):
     """A parameter of a transform is wrong."""
 
-    def __init__(self, parameter: str, detail: str, known: Sequence[str] = (), *, ja: str | None = None) -> None:
+    def __init__(
+        self, parameter: str, detail: str, known: Sequence[str] = (), *, ja: str | None = None
+    ) -> None:
         super().__init__(f"{parameter}: {detail}")
         self.parameter, self.detail, self.known = parameter, detail, list(known)
         self.detail_ja = ja or f"値が正しくありません({detail})。"
@@ -119,7 +121,7 @@ def transform(
 def as_text(value: Any) -> str:
     """A text, trimmed; whole and decimal numbers are written out. Anything else is a fault."""
     if value.__class__ is str:
-        return value.strip()  # type: ignore[no-any-return]
+        return value.strip()
     if isinstance(value, bool):
         raise TransformFault("not_text", kind="boolean")
     if isinstance(value, int | Decimal):

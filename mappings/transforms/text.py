@@ -33,10 +33,16 @@ def compose_kana(text: str) -> str:
 @transform(
     "text",
     gives="text",
-    ja="文字にして前後の空白(全角も)を取り、仮名の濁点を合成します。fold: true で連続する空白を1つに、max で文字数を確かめます。",
+    ja="文字にして前後の空白(全角も)を取り、仮名の濁点を合成します。"
+    "fold: true で連続する空白を1つに、max で文字数を確かめます。",
     en="Text, trimmed (full-width blanks too), loose kana marks composed. fold: true makes runs of blanks one; "
     "max refuses longer text.",
-    examples=[({}, " 山田　太郎　", "山田　太郎"), ({"fold": True}, "a  \n b", "a b"), ({}, 120, "120"), ({}, "　", None)],
+    examples=[
+        ({}, " 山田　太郎　", "山田　太郎"),
+        ({"fold": True}, "a  \n b", "a b"),
+        ({}, 120, "120"),
+        ({}, "　", None),
+    ],
 )
 def text(*, fold: bool = False, max: Annotated[int, Field(gt=0)] | None = None) -> Step:  # noqa: A002
     if not fold and max is None:
@@ -162,7 +168,9 @@ def replace(*, old: Annotated[str, Field(min_length=1)], new: str = "") -> Step:
         ({"by": "/", "index": 5}, "a/b", None),
     ],
 )
-def split(*, by: Annotated[str, Field(min_length=1)], index: int = 0, missing: Literal["null", "fault"] = "null") -> Step:
+def split(
+    *, by: Annotated[str, Field(min_length=1)], index: int = 0, missing: Literal["null", "fault"] = "null"
+) -> Step:
     def step(value: Any) -> str | None:
         parts = as_text(value).split(by)
         if -len(parts) <= index < len(parts):
@@ -181,7 +189,11 @@ def _safe(pattern: str) -> re.Pattern[str]:
     """Compile a pattern that cannot take exponential time: no repeated groups, look-arounds or back references."""
     bare = re.sub(r"\\.", "__", pattern)
     bare = re.sub(r"\[[^\]]*\]", "_", bare)
-    if re.search(r"\)\s*[*+{]", bare) or re.search(r"\(\?(?!:|P<)", bare) or re.search(r"\\[1-9]|\(\?P=", pattern):
+    if (
+        re.search(r"\)\s*[*+{]", bare)
+        or re.search(r"\(\?(?!:|P<)", bare)
+        or re.search(r"\\[1-9]|\(\?P=", pattern)
+    ):
         raise BadParameter("pattern", "repeated groups, look-arounds and back references are not allowed")
     if len(re.findall(r"[*+]|\{\d*,\}", bare)) > 3:
         raise BadParameter("pattern", "at most three open repetitions (* + {n,}) are allowed")
@@ -194,7 +206,8 @@ def _safe(pattern: str) -> re.Pattern[str]:
 @transform(
     "extract",
     gives="text",
-    ja="値全体に合う正規表現 pattern の、最初の括弧(なければ全体)を取ります。合わなければ null、missing: fault で不備。",
+    ja="値全体に合う正規表現 pattern の、最初の括弧(なければ全体)を取ります。"
+    "合わなければ null、missing: fault で不備。",
     en="What the first group of `pattern` (else all of it) holds; the pattern must match the whole value. Null, or a "
     "fault with missing: fault, when it does not. Repeated groups are refused, so that no value can make it slow.",
     examples=[({"pattern": r"(\d+)個"}, "12個", "12"), ({"pattern": r"(\d+)個"}, "十個", None)],
@@ -307,7 +320,8 @@ def json() -> Step:
 @transform(
     "lookup",
     gives="any",
-    ja="小さな対応表 values をその場に書きます。ない値は不備、unknown があればその値、keep_unknown: true ならそのまま。",
+    ja="小さな対応表 values をその場に書きます。"
+    "ない値は不備、unknown があればその値、keep_unknown: true ならそのまま。",
     en="A small table written in place. A value it lacks is a fault, or `unknown`, or kept with keep_unknown: true.",
     examples=[
         ({"values": {"1": "morning"}}, 1, "morning"),

@@ -1,13 +1,15 @@
 """What an operator reads when a record cannot be mapped: all faults at once, with place, column, line and value."""
 
+# ruff: noqa: E501, ISC004  (messages stand here as they are read)
+
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from tests.mappings.support import MakeMapping, Row
 
 from mappings import FieldFault, RecordFaults
+from tests.mappings.support import MakeMapping, Row
 
 MAPPING = """
 version: 1
@@ -128,8 +130,14 @@ def test_reasons_word_for_word(make_mapping: MakeMapping, changes: dict[str, Any
 
 def test_a_constant_the_system_file_lacks_is_told_with_the_file(make_mapping: MakeMapping) -> None:
     faults = faults_of(make_mapping, row(), context={"system": {"id": "core"}})
-    assert [(f.code, f.field) for f in faults] == [("constant_missing", "key"), ("constant_missing", "channel")]
-    assert faults[0].reason_en == "The system has no constant 'channel'. Add it under constants: in systems/core.yaml."
+    assert [(f.code, f.field) for f in faults] == [
+        ("constant_missing", "key"),
+        ("constant_missing", "channel"),
+    ]
+    assert (
+        faults[0].reason_en
+        == "The system has no constant 'channel'. Add it under constants: in systems/core.yaml."
+    )
     assert faults[0].reason_ja == (
         "システムの設定に定数「channel」がありません。systems/core.yaml の constants: に足してください。"
     )

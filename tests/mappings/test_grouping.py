@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mappings import Mapping, RecordFaults, Unit
 from mappings.grouping import SeenKeys
@@ -31,7 +30,9 @@ fields:
 
 @pytest.fixture
 def grouped(make_mapping: MakeMapping) -> Mapping:
-    return make_mapping(MAPPING.format(group="group: {by: n, same: [h]}", external_id="n", when="when: {present: n}"))
+    return make_mapping(
+        MAPPING.format(group="group: {by: n, same: [h]}", external_id="n", when="when: {present: n}")
+    )
 
 
 def rows(*keys: str | None, start: int = 1) -> list[Row]:
@@ -66,7 +67,11 @@ def test_units_are_made_while_the_file_is_read(grouped: Mapping) -> None:
 
 def test_rows_that_when_turns_away_stay_countable(grouped: Mapping) -> None:
     units = list(grouped.units(rows("a", "", "b")))
-    assert [(u.external_id, u.positions) for u in units if isinstance(u, Unit)] == [("a", (1,)), ("", (2,)), ("b", (3,))]
+    assert [(u.external_id, u.positions) for u in units if isinstance(u, Unit)] == [
+        ("a", (1,)),
+        ("", (2,)),
+        ("b", (3,)),
+    ]
     skipped = units[1]
     assert isinstance(skipped, Unit)
     assert grouped.to_entity(skipped.data, {"system": {}}) is None
@@ -106,7 +111,9 @@ def test_records_without_group_are_units_of_their_own(make_mapping: MakeMapping)
 
 
 def test_keys_may_use_constants_of_the_system(make_mapping: MakeMapping) -> None:
-    mapping = make_mapping(MAPPING.format(group="", external_id="{join: [$system.shop, n], with: '/'}", when=""))
+    mapping = make_mapping(
+        MAPPING.format(group="", external_id="{join: [$system.shop, n], with: '/'}", when="")
+    )
     (unit,) = mapping.units(rows("a"), {"system": {"shop": "main"}})
     assert isinstance(unit, Unit)
     assert unit.external_id == "main/a"
@@ -137,10 +144,9 @@ def _keep(grouped: Mapping) -> None:
 @given(st.dictionaries(st.text(max_size=6), st.integers(0, 10**9), max_size=3000))
 def test_seen_keys_remember_what_a_dict_would(known: dict[str, int]) -> None:
     seen = SeenKeys()
-    for key, number in known.items():
-        assert seen.get(key) is None
-        seen.put(key, number)
-    assert all(seen.get(key) == number for key, number in known.items())
+    assert all(seen.swap(key, number) is None for key, number in known.items())
+    assert all(seen.swap(key, number + 1) == number for key, number in known.items())
+    assert all(seen.swap(key, 0) == number + 1 for key, number in known.items())
     assert len(seen) == len(known)
 
 

@@ -1,5 +1,7 @@
 """What an integrator reads when a mapping cannot be loaded: file, line, field, and what to do."""
 
+# ruff: noqa: E501, ISC004  (messages stand here as they are read)
+
 from __future__ import annotations
 
 import json
@@ -47,7 +49,7 @@ def problems_of(make_mapping: MakeMapping, text: str, **more: object) -> list[tu
         (
             "  on_hand: {from: count, asx: integer}",
             "fields.on_hand.asx",
-            "「from」があるので、ここは値の書き方として読まれます。「asx」が項目名なら、全体を fields: の下に書いてください。 もしかして: 「as」",
+            "「from」があるので値の書き方として読まれ、「asx」はその中で使えません。「from」が項目名なら、全体を fields: の下に書いてください。 もしかして: 「as」",
             "Because of 'from' this is read as a way to give a value, and 'asx' is no option of it. If 'from' is a field's "
             "name, put the object under fields:. Did you mean 'as'?",
         ),
@@ -121,7 +123,9 @@ def problems_of(make_mapping: MakeMapping, text: str, **more: object) -> list[tu
         ),
     ],
 )
-def test_a_wrong_line_is_told_word_for_word(make_mapping: MakeMapping, line: str, place: str, ja: str, en: str) -> None:
+def test_a_wrong_line_is_told_word_for_word(
+    make_mapping: MakeMapping, line: str, place: str, ja: str, en: str
+) -> None:
     assert problems_of(make_mapping, HEAD + line + "\n") == [(9, place, ja, en)]
 
 
@@ -137,7 +141,9 @@ def test_what_the_model_needs_and_the_mapping_lacks_is_told(make_mapping: MakeMa
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_file(make_mapping: MakeMapping) -> None:
-    text = HEAD.replace("entity: stock_position", "entity: stock_positon").replace("version: 1", "version: one")
+    text = HEAD.replace("entity: stock_position", "entity: stock_positon").replace(
+        "version: 1", "version: one"
+    )
     assert [line for line, *_ in problems_of(make_mapping, text)] == [1, 3]
 
 
@@ -190,7 +196,10 @@ def test_paths_of_outgoing_mappings_are_held_against_the_model(make_mapping: Mak
     assert told == [
         (5, "The path 'keey': order has no field 'keey'. Did you mean 'key'?"),
         (5, "The path 'order_kye': shipment has no field 'order_kye'. Did you mean 'order_key'?"),
-        (9, "The path 'quantity.orderd': order.lines[].quantity has no field 'orderd'. Did you mean 'ordered'?"),
+        (
+            9,
+            "The path 'quantity.orderd': order.lines[].quantity has no field 'orderd'. Did you mean 'ordered'?",
+        ),
         (10, "The path '$entity.buyer.name.ful': order.buyer.name has no field 'ful'. Did you mean 'full'?"),
         (11, "'order.lines' is a list: write it with each: or as [ ... ]."),
         (
@@ -245,7 +254,11 @@ def test_a_broken_table_names_its_file_and_line(make_mapping: MakeMapping) -> No
     ("content", "line", "en"),
     [
         ("値,変換\nA,b\n".encode(), 1, "the first line must be from,to or from,to,note."),
-        ("from,to\nあ,b\n".encode("cp932"), 2, 'this is not UTF-8. In Excel save it as "CSV UTF-8 (Comma delimited)".'),
+        (
+            "from,to\nあ,b\n".encode("cp932"),
+            2,
+            'this is not UTF-8. In Excel save it as "CSV UTF-8 (Comma delimited)".',
+        ),
         (b"from,to\n,b\n", 2, "`from` is empty."),
         (b"from,to\nA\n", 2, "a row has the columns from,to[,note]."),
         (b"from,to,note\nA,b,n,x\n", 2, "a row has the columns from,to[,note]."),
@@ -261,7 +274,9 @@ def test_tables_that_cannot_be_used(tmp_path: Path, content: bytes, line: int, e
 
 def test_a_table_as_excel_saves_it_is_read(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
-    file.write_bytes('\ufefffrom,to,note,\r\n 代金引換 ,cod,"a, b",\r\n"改\n行",x,,\r\n,,,\r\n0,,なし\r\n'.encode())
+    file.write_bytes(
+        '\ufefffrom,to,note,\r\n 代金引換 ,cod,"a, b",\r\n"改\n行",x,,\r\n,,,\r\n0,,なし\r\n'.encode()
+    )
     table = read_table(file, "t", "t.csv")
     assert table.values == {"代金引換": "cod", "改\n行": "x", "0": ""}
     assert table.lines == {"代金引換": 2, "改\n行": 3, "0": 6}
@@ -283,7 +298,9 @@ def test_names_cannot_leave_the_folder(name: str, tmp_path: Path) -> None:
         load_mapping(name, roots=[tmp_path])
 
 
-def test_a_mapping_is_kept_until_its_file_or_a_table_changes(make_mapping: MakeMapping, tmp_path: Path) -> None:
+def test_a_mapping_is_kept_until_its_file_or_a_table_changes(
+    make_mapping: MakeMapping, tmp_path: Path
+) -> None:
     first = make_mapping(ORDER, tables={"methods": "from,to\nA,cash\n"})
     assert load_mapping("test/sample.in", roots=[tmp_path]) is first
     changed = make_mapping(ORDER, tables={"methods": "from,to\nA,card\n"})

@@ -63,7 +63,12 @@ def entity_of(mapping: Mapping, *rows: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_what_a_mapping_tells_of_itself(orders: Mapping) -> None:
-    assert (orders.name, orders.version, orders.direction, orders.entity) == ("test/sample.in", 3, "in", "order")
+    assert (orders.name, orders.version, orders.direction, orders.entity) == (
+        "test/sample.in",
+        3,
+        "in",
+        "order",
+    )
     assert (orders.title.ja, orders.title.en) == ("受注", "Orders")
     assert orders.related == {}
 
@@ -74,7 +79,9 @@ def test_an_order_of_flat_rows(orders: Mapping) -> None:
     assert order.key == "mailorder/A1"
     assert order.buyer.name.full == "髙橋 花子"
     assert order.recipients[0].party.name.full == "髙橋 花子"
-    assert [(line.id, line.sku, line.unit_price.amount, str(line.unit_price.tax_rate)) for line in order.lines] == [
+    assert [
+        (line.id, line.sku, line.unit_price.amount, str(line.unit_price.tax_rate)) for line in order.lines
+    ] == [
         ("1", "S1", 1100, "0.1"),
         ("2", "S2", 550, "0.08"),
     ]
@@ -83,7 +90,9 @@ def test_an_order_of_flat_rows(orders: Mapping) -> None:
 
 
 def test_a_zero_is_a_value(orders: Mapping) -> None:
-    assert entity_of(orders, {**FIRST, "送料": "0"})["charges"] == [{"kind": "shipping", "amount": {"amount": 0}}]
+    assert entity_of(orders, {**FIRST, "送料": "0"})["charges"] == [
+        {"kind": "shipping", "amount": {"amount": 0}}
+    ]
 
 
 def test_when_turns_records_away(orders: Mapping) -> None:
@@ -115,7 +124,9 @@ def test_what_the_model_refuses_is_told_with_column_and_line(orders: Mapping) ->
         ("model", "lines[1].quantity.ordered", "数量", "-1"),
         ("model_missing", "lines[2].name", "商品名", None),
     ]
-    assert faults[0].reason_ja.startswith("「数量」の値「-1」は項目 lines[1].quantity.ordered に入れられません: ")
+    assert faults[0].reason_ja.startswith(
+        "「数量」の値「-1」は項目 lines[1].quantity.ordered に入れられません: "
+    )
     assert faults[1].reason_en == "The field lines[2].name has no value. Give '商品名' one."
 
 
@@ -137,7 +148,11 @@ def test_the_generated_code_shows_in_tracebacks(orders: Mapping) -> None:
 
 
 def test_preview_puts_values_beside_columns(orders: Mapping) -> None:
-    records = [Row(FIRST, 2), Row({**FIRST, "番号": "A2", "数量": "x"}, 3), Row({**FIRST, "番号": "A3", "状態": "下書き"}, 4)]
+    records = [
+        Row(FIRST, 2),
+        Row({**FIRST, "番号": "A2", "数量": "x"}, 3),
+        Row({**FIRST, "番号": "A3", "状態": "下書き"}, 4),
+    ]
     good, refused, skipped = preview_records(orders, records, CONTEXT)
     assert good.result is not None
     assert ("totals.payable", {"amount": 2200}, "合計", "2200", "money") in list(good.rows)
@@ -191,7 +206,9 @@ def test_an_entity_for_another_channel_or_without_rows_is_not_sent(shipments: Ma
 
 def test_faults_on_the_way_out_name_the_field_and_its_source(shipments: Mapping) -> None:
     with pytest.raises(RecordFaults) as caught:
-        shipments.from_entity({**SHIPMENT, "shipped_on": "soon"}, CONTEXT, {"order": {"channel": "mailorder"}})
+        shipments.from_entity(
+            {**SHIPMENT, "shipped_on": "soon"}, CONTEXT, {"order": {"channel": "mailorder"}}
+        )
     assert [(f.code, f.field, f.column) for f in caught.value.faults] == [
         ("required", "rows[0].受注番号", "$related.order.number"),
         ("not_a_date", "rows[0].出荷日", "$entity.shipped_on"),
@@ -201,7 +218,9 @@ def test_faults_on_the_way_out_name_the_field_and_its_source(shipments: Mapping)
 def test_outgoing_values_are_explained_and_previewed(shipments: Mapping) -> None:
     shown = preview_entity(shipments, SHIPMENT, CONTEXT, RELATED)
     assert shown.name == "core:S1"
-    assert ("rows[0].出荷日", "20261121", "$entity.shipped_on", "2026-11-21", "format_date") in list(shown.rows)
+    assert ("rows[0].出荷日", "20261121", "$entity.shipped_on", "2026-11-21", "format_date") in list(
+        shown.rows
+    )
     assert preview_entity(shipments, SHIPMENT, CONTEXT, {}).skipped
 
 
@@ -273,7 +292,9 @@ fields:
         ("a[].b", {"a": [{"b": 1}, {"b": 2}]}, [1, 2]),
     ],
 )  # fmt: skip
-def test_expressions(make_mapping: MakeMapping, expression: str, record: dict[str, Any], expected: Any) -> None:
+def test_expressions(
+    make_mapping: MakeMapping, expression: str, record: dict[str, Any], expected: Any
+) -> None:
     mapping = make_mapping(f"{SMALL}    x: {expression}\n")
     entity = mapping.to_entity({"id": "1", **record}, CONTEXT)
     assert entity is not None

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mappings.paths import FLATTEN, BadPath, follow, parse_path, walk
 
@@ -19,7 +18,9 @@ JSON = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(NAMES, inner, max_size=4)),
     max_leaves=25,
 )
-STEPS = st.one_of(NAMES.map(lambda name: f".{name}"), st.just("[]"), st.integers(-3, 3).map(lambda i: f"[{i}]"))
+STEPS = st.one_of(
+    NAMES.map(lambda name: f".{name}"), st.just("[]"), st.integers(-3, 3).map(lambda i: f"[{i}]")
+)
 PATHS = st.tuples(NAMES, st.lists(STEPS, max_size=6)).map(lambda parts: parts[0] + "".join(parts[1]))
 
 
@@ -58,7 +59,9 @@ def test_paths_are_read(text: str, root: str, steps: tuple[object, ...]) -> None
     assert (path.root, path.steps) == (root, steps)
 
 
-@pytest.mark.parametrize("text", ["", "a.", ".a", "a..b", "a b", "a%", "a[", "a[x]", "a.[0]", '""', "$a$b", "1a", "a-b"])
+@pytest.mark.parametrize(
+    "text", ["", "a.", ".a", "a..b", "a b", "a%", "a[", "a[x]", "a.[0]", '""', "$a$b", "1a", "a-b"]
+)
 def test_what_is_no_path_is_refused(text: str) -> None:
     with pytest.raises(BadPath):
         parse_path(text)
@@ -70,10 +73,15 @@ def test_the_refusal_shows_how_to_quote() -> None:
     assert str(caught.value) == (
         "stopped at '%' (character 6). A name with blanks or signs stands in double quotes: '\"消費税率（%）\"'"
     )
-    assert caught.value.ja == "6 文字目の「%」で止まりました。空白や記号を含む列名は二重引用符で囲みます: '\"消費税率（%）\"'"
+    assert (
+        caught.value.ja
+        == "6 文字目の「%」で止まりました。空白や記号を含む列名は二重引用符で囲みます: '\"消費税率（%）\"'"
+    )
 
 
 def test_walk_tells_the_item_one_level_up() -> None:
     data = {"packages": [{"id": 1, "items": ["a", "b"]}, {"id": 2, "items": ["c"]}]}
-    found = [(item, parent["id"], at) for item, parent, at in walk(parse_path("packages[].items[]").steps, data)]
+    found = [
+        (item, parent["id"], at) for item, parent, at in walk(parse_path("packages[].items[]").steps, data)
+    ]
     assert found == [("a", 1, 0), ("b", 1, 0), ("c", 2, 1)]

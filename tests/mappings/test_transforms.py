@@ -7,8 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mappings import TransformFault
 from mappings.faults import REASONS
@@ -18,6 +17,7 @@ from mappings.transforms.text import compose_kana
 
 EXAMPLES = [(t.name, *example) for t in TRANSFORMS.values() for example in t.examples]
 PREPARED = [(t.name, t.step(parameters)) for t in TRANSFORMS.values() for parameters, _, _ in t.examples[:2]]
+EARLIEST, LATEST = (datetime(year, 1, 1, tzinfo=UTC).replace(tzinfo=None) for year in (1952, 9998))
 TYPED = st.one_of(
     st.text(max_size=12),
     st.text(alphabet="0123456789-/:.,+ 年月日時〒￥円％ＲR令和元ｶﾞが\u3099　１２", max_size=20),
@@ -54,11 +54,12 @@ def test_blank_text_becomes_null(name: str, step: Any) -> None:
 @pytest.mark.parametrize(("name", "step"), PREPARED)
 @given(value=TYPED)
 def test_a_transform_answers_or_raises_a_fault_it_can_explain(name: str, step: Any, value: Any) -> None:
+    code, result = None, None
     try:
         result = step(value)
     except TransformFault as fault:
-        assert fault.code in REASONS
-        return
+        code = fault.code
+    assert code is None or code in REASONS
     assert name == "verbatim" or result is None or bool(result) or result == 0
 
 
@@ -147,7 +148,7 @@ def test_wrong_parameters_are_refused_before_the_first_record(name: str, paramet
         TRANSFORMS[name].step(parameters)
 
 
-@given(st.datetimes(min_value=datetime(1952, 1, 1), max_value=datetime(9998, 1, 1)).map(lambda d: d.replace(microsecond=0)))
+@given(st.datetimes(min_value=EARLIEST, max_value=LATEST).map(lambda d: d.replace(microsecond=0)))
 def test_written_formats_are_read_as_strptime_reads_them(moment: datetime) -> None:
     for form in ("%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y%m%d%H%M%S", "%Y年%m月%d日 %H時%M分%S秒"):
         read = TRANSFORMS["datetime"].step({"format": form})(moment.strftime(form))
@@ -164,7 +165,7 @@ def test_the_quick_way_for_fixed_formats_reads_nothing_strptime_would_not(text: 
     except TransformFault:
         return
     if read is not None:
-        assert read == datetime.strptime(text.strip() + "+0900", form + "%z")
+        assert read == datetime.strptime(text.strip() + "+0900", form + "%z").astimezone(UTC)
 
 
 @given(st.dates(min_value=date(1868, 1, 25), max_value=date(2060, 1, 1)))
