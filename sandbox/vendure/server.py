@@ -106,7 +106,7 @@ def _install(npm: str, target: Path) -> None:
     target.mkdir()
     for name in ("package.json", "package-lock.json"):
         shutil.copy(APP / name, target / name)
-    command = [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]
+    command = [npm, "ci", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"]
     _run(command, target, dict(os.environ), _INSTALL_SECONDS, "npm could not install Vendure")
     (target / "complete").touch()
 
