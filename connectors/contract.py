@@ -500,7 +500,11 @@ class Connector(Generic[ConfigT]):
         return register
 
     def webhook(self, run: WebhookFunction) -> WebhookFunction:
-        """Register the pure function `(headers, body, config) -> [Event]`; it verifies and parses, no I/O."""
+        """Register the pure function `(headers, body, config) -> [Event]`; it verifies and parses, no I/O.
+
+        Header names are handed over in lower case. It raises Refused for a wrong signature, and Misconfigured
+        while no secret is configured.
+        """
         if self.webhook_door is not None:
             raise TypeError(f"{self.name}: a connector has one webhook door")
         self.webhook_door = Webhook(run, doc=(run.__doc__ or "").strip())

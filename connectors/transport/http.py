@@ -329,7 +329,7 @@ class Http:
             raise Refused(f"{self.system}: {path!r} is no path: {error}", code="bad_path") from error
         if given.is_absolute_url:
             url = self._checked_absolute(given)
-        elif given.host or given.scheme or ".." in unquote(given.path).split("/") or "\\" in path:
+        elif given.host or given.scheme or ".." in unquote(given.path).replace("\\", "/").split("/"):
             # An id from outside, put into a path, must not lead to another part of the API.
             raise Refused(f"{self.system}: the path {path!r} leads out of the base URL", code="bad_path")
         else:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
+from hypothesis import given, settings, strategies as st
 from pydantic import SecretStr
 
 from connectors.contract import Budget, ConnectorError, Misconfigured, Refused, Retry
@@ -85,6 +88,8 @@ def test_the_base_url_itself_can_be_called(path: str) -> None:
         "/orders/%2e%2e/admin",
         "/orders/%252e%252e/admin",
         "/orders\\..\\admin",
+        "/orders/..%5cadmin",
+        "/orders/%2e%2e%5cadmin",
         "file:///etc/passwd",
     ],
 )
@@ -94,6 +99,26 @@ def test_a_url_that_leads_away_is_refused_before_anything_is_sent(path: str) -> 
         rig.http.get(path)
     assert refused.value.code in ("foreign_host", "bad_path")
     assert rig.requests == []
+
+
+PARTS = st.sampled_from(
+    [*"/.\\@:?#aé \t\n", "//", "..", "http:", "https:", "evil.example", "%2e", "%2F", "%5c", "注文"]
+)
+
+
+@given(path=st.lists(PARTS | st.text(max_size=3), max_size=8).map("".join))
+@settings(max_examples=400, deadline=None)
+def test_whatever_the_path_nothing_leaves_the_base_url(path: str) -> None:
+    rig = Rig(say())
+    with contextlib.suppress(Refused):
+        rig.http.get(path)
+    if not rig.requests:
+        return
+    (request,) = rig.requests
+    assert (request.url.scheme, request.url.host, request.url.port) == ("https", "shop.example", None)
+    assert ".." not in unquote(unquote(request.url.path)).replace("\\", "/").split("/")
+    if "shop.example" not in path:
+        assert request.url.path == "/api" or request.url.path.startswith("/api/")
 
 
 def test_an_allowed_host_is_called_without_our_key_and_our_headers() -> None:
@@ -448,8 +473,8 @@ def test_no_secret_reaches_a_trace_or_an_error() -> None:
 
 
 def test_a_key_with_full_width_letters_is_a_misconfiguration_that_does_not_show_it() -> None:
-    for settings in ({"auth": Bearer(SecretStr("ＡＢＣ-secret"))}, {"headers": {"X-Key": "ＡＢＣ-secret"}}):
-        rig = Rig(say(), **settings)
+    for wrong in ({"auth": Bearer(SecretStr("ＡＢＣ-secret"))}, {"headers": {"X-Key": "ＡＢＣ-secret"}}):
+        rig = Rig(say(), **wrong)
         with pytest.raises(Misconfigured, match="full-width") as error:
             rig.http.get("/orders")
         assert "secret" not in str(error.value)
