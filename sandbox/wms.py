@@ -107,7 +107,7 @@ class Wms:
             row = dict(zip(INSTRUCTION, values, strict=True))
             wrong = self._wrong(row)
             if wrong is not None:
-                refused[row["出荷指示番号"]] = f"{number}行目: {wrong}"
+                refused.setdefault(row["出荷指示番号"], f"{number}行目: {wrong}")
             instructions.setdefault(row["出荷指示番号"], []).append(row)
         return {key: rows for key, rows in instructions.items() if key not in refused}, refused
 
