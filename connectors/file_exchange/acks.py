@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ def write_ack(call: Call[FileExchangeConfig], file: str, rows: Sequence[Mapping[
     """Answer the incoming file `file`; returns the name of the answer, None where the interface gives none.
 
     rows  the refused ones: {"line", "key", "code", "message"}; none when all went well. Repeating the call writes the
-          same file again.
+          same file again; when a replay has mended the rows, the new answer takes the place of the old one.
     """
     interface = call.config.incoming(call.params)
     ack = interface.ack
@@ -38,7 +39,9 @@ def write_ack(call: Call[FileExchangeConfig], file: str, rows: Sequence[Mapping[
         return None
     call.files.make_folder(ack.folder)
     if ack.kind == "ok_ng":
-        name = file + (ack.ng if rows else ack.ok)
+        name, other = (file + ack.ng, file + ack.ok) if rows else (file + ack.ok, file + ack.ng)
+        with contextlib.suppress(FileNotFoundError):
+            call.files.delete(join(ack.folder, other))
         text = "".join("\t".join(text_of(row.get(part)) for part in _PARTS) + "\r\n" for row in rows)
         content = Charset("cp932").encode(text)[0]
     else:

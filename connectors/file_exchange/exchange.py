@@ -1,4 +1,4 @@
-"""The connector: files in by the source `files`, files out by the sink `files`, our answers by the sink `acks`.
+"""The connector: files in by the source `files`, with our answers to them; files out by the sink `files`.
 
 Which interface a flow means stands in its `params: {interface: NAME}`.
 """
@@ -67,6 +67,7 @@ connector: Connector[FileExchangeConfig] = Connector(
     title=Title("受信ファイル", "Incoming files"),
     deletes=Deletes.ABSENCE,
     decode=decode,
+    acknowledge=write_ack,
 )
 def files(call: Call[FileExchangeConfig], cursor: None) -> Iterator[Page]:  # noqa: ARG001
     """Files of one interface that are ready, in their order, one page each.
@@ -141,14 +142,6 @@ def _with_notes(outcome: Outcome, notes: tuple[str, ...]) -> Outcome:
     if not notes or outcome.verdict != "done":
         return outcome
     return Outcome.done(outcome.key, external_version=outcome.external_version, notes=notes)
-
-
-@connector.sink("acks", key="file", title=Title("受領応答", "Answers to files"), batch_size=1)
-def acks(call: Call[FileExchangeConfig], batch: Batch) -> Iterable[Outcome]:
-    """The answer to an incoming file: {"file": its name, "rows": [{"line", "key", "code", "message"}, ...]}."""
-    for change in batch:
-        write_ack(call, str(change.record["file"]), change.record.get("rows", ()))
-        yield Outcome.done(change.key)
 
 
 @connector.check

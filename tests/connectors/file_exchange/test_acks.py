@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from connectors.contract import Batch, Change
 from connectors.file_exchange import connector
 from connectors.file_exchange.acks import write_ack
 from tests.connectors.file_exchange.conftest import Desk, incoming
@@ -52,9 +51,17 @@ def test_no_answer_where_none_was_agreed(desk: Desk) -> None:
     assert desk.tree() == []
 
 
-def test_the_hub_answers_through_the_sink(desk: Desk) -> None:
+def test_a_mended_file_is_answered_anew(desk: Desk) -> None:
     desk.interfaces = [incoming(ack={"kind": "ok_ng", "folder": "in/ack"})]
-    batch = Batch([Change(FILE, {"file": FILE, "rows": [BAD]}, version=1)], idempotency_key="ack-1")
-    (outcome,) = connector.sinks["acks"].run(desk.call(interface="orders"), batch)
-    assert (outcome.key, outcome.verdict) == (FILE, "done")
-    assert desk.tree() == [f"in/ack/{FILE}.ng"]
+    write_ack(desk.call(), FILE, [BAD])
+    write_ack(desk.call(), FILE, [])
+    assert desk.tree() == [f"in/ack/{FILE}.ok"]
+
+
+def test_the_hub_finds_the_answer_at_the_source(desk: Desk) -> None:
+    desk.interfaces = [incoming(ack={"kind": "ok_ng", "folder": "in/ack"}), incoming(name="other")]
+    acknowledge = connector.sources["files"].acknowledge
+    assert acknowledge is not None
+    acknowledge(desk.call(interface="orders"), FILE, [])
+    acknowledge(desk.call(interface="other"), FILE, [])
+    assert desk.tree() == [f"in/ack/{FILE}.ok"]
