@@ -134,11 +134,13 @@ class Processes:
     def stop_all(self, names: Sequence[str] | None = None, grace: float = 10) -> list[str]:
         """Stop these (default: all), asking each before waiting for any. Returns those that were running."""
         names = self.names() if names is None else names
+        asked = set()
         for name in names:
             if running := self.find(name):
+                asked.add(name)
                 with suppress(psutil.NoSuchProcess):
                     _signal(psutil.Process(running.pid), signal.SIGTERM)
-        return [name for name in names if self.stop(name, grace)]
+        return [name for name in names if self.stop(name, grace) or name in asked]
 
     def log(self, name: str) -> Path:
         """Where the output of this process goes."""

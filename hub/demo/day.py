@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -13,7 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from hub.airflow_api import AirflowApi, Run
 from hub.airflow_home import AirflowAddress, start_airflow, stop_airflow
 from hub.demo.counterparts import Counterparts
-from hub.demo.report import outcome_line, show_day
+from hub.demo.report import newest_run, outcome_line, show_day, totals
 from hub.demo.road import ROAD, Step
 from hub.engine import Hub
 from hub.home import Home, Settings
@@ -54,11 +53,10 @@ def stop_everything(home: Home) -> list[str]:
 
 
 def _run(settings: Settings, tell: _Teller) -> None:
-    began = datetime.now(UTC)
     with tell.step(Words("PostgreSQL とハブの準備", "PostgreSQL and the hub")):
         settings.home.create()
-        with Hub.open(settings):
-            pass
+        with Hub.open(settings) as hub:
+            behind = newest_run(hub)
     counterparts = Counterparts(settings)
     with tell.step(Words("通販基幹・倉庫・モールの相手役", "Stand-ins: core, warehouse, marketplace")):
         counterparts.start()
@@ -68,8 +66,8 @@ def _run(settings: Settings, tell: _Teller) -> None:
         with tell.step(Words("連携 (DAG) の読み込み", "Flows (DAGs)")):
             _wait_for_dags(api)
         for step in ROAD:
-            _take(step, api, counterparts, tell)
-    _tell_end(settings, address, began, tell)
+            _take(step, settings, api, counterparts, tell)
+    _tell_end(settings, address, behind, tell)
 
 
 def _wait_for_dags(api: AirflowApi) -> None:
@@ -88,26 +86,20 @@ def _wait_for_dags(api: AirflowApi) -> None:
         time.sleep(0.5)
 
 
-def _take(step: Step, api: AirflowApi, counterparts: Counterparts, tell: _Teller) -> None:
+def _take(step: Step, settings: Settings, api: AirflowApi, counterparts: Counterparts, tell: _Teller) -> None:
     if step.before is not None and step.scene is not None:
         with tell.step(step.scene, scene=True):
             step.before(counterparts)
     title = str(api.dags()[step.dag_id]["dag_display_name"])
-    with tell.step(Words(title, title)) as done:
+    with tell.step(Words(title, title)) as done, Hub.open(settings) as hub:
+        behind = newest_run(hub)
         run = api.trigger(step.dag_id)
         api.pause(step.dag_id, paused=False)
-        ended = api.wait(run, timeout=300)
+        ended = api.wait(run, timeout=300, see=lambda _: step.during and step.during(counterparts))
         if ended.state != "success":
             raise _failed(api, ended, title)
-        done.append(outcome_line(_result(api, ended)))
-
-
-def _result(api: AirflowApi, run: Run) -> dict[str, object]:
-    for task in ("pull", "push"):
-        found = api.result(run, task)
-        if isinstance(found, dict):
-            return found
-    return {}
+        # what woke by itself in the meantime counts too
+        done.append(outcome_line(totals(hub, behind).get((step.system, step.flow), {})))
 
 
 def _failed(api: AirflowApi, run: Run, title: str) -> HubError:
@@ -123,9 +115,9 @@ def _failed(api: AirflowApi, run: Run, title: str) -> HubError:
     return HubError(f"{title} が失敗しました。", f"{title} failed.")
 
 
-def _tell_end(settings: Settings, address: AirflowAddress, began: datetime, tell: _Teller) -> None:
+def _tell_end(settings: Settings, address: AirflowAddress, behind: int, tell: _Teller) -> None:
     with Hub.open(settings) as hub:
-        show_day(hub, address, began, tell.console)
+        show_day(hub, address, totals(hub, behind), tell.console)
 
 
 class _Teller:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from hub.airflow_home import AirflowAddress
 from hub.engine import Hub
@@ -17,9 +16,12 @@ from hub.reports import QuarantineRow
 from hub.store.tables import flow_run
 from hub.words import Words
 
-__all__ = ["outcome_line", "show_day"]
+__all__ = ["Totals", "newest_run", "outcome_line", "show_day", "totals"]
 
 EXAMPLES = 2
+Totals = dict[tuple[str, str], dict[str, int]]
+"""(system, flow) -> count by name."""
+
 _COUNTS = {
     "records": Words("受信", "received"),
     "created": Words("新規", "new"),
@@ -27,7 +29,6 @@ _COUNTS = {
     "sent": Words("送信", "sent"),
     "quarantined": Words("隔離", "quarantined"),
     "refused": Words("拒否", "refused"),
-    "retry": Words("応答待ち", "waiting"),
 }
 _QUIET = Words("変更なし", "nothing changed")
 
@@ -38,32 +39,35 @@ def outcome_line(report: Mapping[str, Any]) -> str:
     return " · ".join(parts) or _QUIET.say()
 
 
-def show_day(hub: Hub, address: AirflowAddress, since: datetime, console: Console) -> None:
-    """Everything that happened since `since`, and what to do next."""
-    totals = _totals(hub, since)
+def newest_run(hub: Hub) -> int:
+    """The number of the newest run there is: what comes after it is new."""
+    with hub.engine.connect() as connection:
+        return int(connection.scalar(select(func.coalesce(func.max(flow_run.c.id), 0))) or 0)
+
+
+def totals(hub: Hub, behind: int) -> Totals:
+    """(system, flow) -> the sum of the counts of its runs after run `behind`."""
+    query = select(flow_run.c.system, flow_run.c.flow, flow_run.c.counts).where(flow_run.c.id > behind)
+    found: Totals = {}
+    with hub.engine.connect() as connection:
+        for row in connection.execute(query):
+            sums = found.setdefault((row.system, row.flow), {})
+            for name, count in (row.counts or {}).items():
+                if isinstance(count, int):
+                    sums[name] = sums.get(name, 0) + count
+    return found
+
+
+def show_day(hub: Hub, address: AirflowAddress, day: Totals, console: Console) -> None:
+    """What the runs of the day came to, what is in quarantine, and what to do next."""
     console.print()
-    _show_in(hub, totals, console)
-    _show_out(hub, totals, console)
+    _show_in(hub, day, console)
+    _show_out(hub, day, console)
     _show_quarantine(hub, console)
     _show_next(address, console)
 
 
-def _totals(hub: Hub, since: datetime) -> dict[tuple[str, str], dict[str, int]]:
-    """(system, flow) -> the sum of its runs' counts."""
-    query = select(flow_run.c.system, flow_run.c.flow, flow_run.c.counts).where(
-        flow_run.c.started_at >= since
-    )
-    totals: dict[tuple[str, str], dict[str, int]] = {}
-    with hub.engine.connect() as connection:
-        for row in connection.execute(query):
-            sums = totals.setdefault((row.system, row.flow), {})
-            for name, count in (row.counts or {}).items():
-                if isinstance(count, int):
-                    sums[name] = sums.get(name, 0) + count
-    return totals
-
-
-def _show_in(hub: Hub, totals: Mapping[tuple[str, str], Mapping[str, int]], console: Console) -> None:
+def _show_in(hub: Hub, day: Totals, console: Console) -> None:
     columns = (
         ("records", Words("受信", "received")),
         ("created", Words("新規", "new")),
@@ -71,21 +75,21 @@ def _show_in(hub: Hub, totals: Mapping[tuple[str, str], Mapping[str, int]], cons
         ("unchanged", Words("変更なし", "unchanged")),
         ("quarantined", Words("隔離", "quarantined")),
     )
-    _show(hub, totals, console, Words("入ってきたもの", "What came in"), columns, pull=True)
+    _show(hub, day, console, Words("入ってきたもの", "What came in"), columns, pull=True)
 
 
-def _show_out(hub: Hub, totals: Mapping[tuple[str, str], Mapping[str, int]], console: Console) -> None:
+def _show_out(hub: Hub, day: Totals, console: Console) -> None:
     columns = (
         ("sent", Words("送信", "sent")),
         ("done", Words("受理", "accepted")),
         ("refused", Words("拒否", "refused")),
         ("quarantined", Words("送れないもの", "could not be written")),
     )
-    _show(hub, totals, console, Words("出ていったもの", "What went out"), columns, pull=False)
+    _show(hub, day, console, Words("出ていったもの", "What went out"), columns, pull=False)
 
 
 def _show(
-    hub: Hub, totals: Mapping[tuple[str, str], Mapping[str, int]], console: Console, title: Words,
+    hub: Hub, day: Totals, console: Console, title: Words,
     columns: Sequence[tuple[str, Words]], *, pull: bool,
 ) -> None:  # fmt: skip
     table = Table(title=title.say(), title_justify="left", title_style="bold", header_style="bold")
@@ -94,7 +98,7 @@ def _show(
     for _, words in columns:
         table.add_column(words.say(), justify="right")
     for status in hub.status():
-        sums = totals.get((status.system, status.flow))
+        sums = day.get((status.system, status.flow))
         if sums is None or (status.direction == "pull") != pull:
             continue
         system = hub.systems.get(status.system).title

@@ -13,12 +13,17 @@ __all__ = ["ROAD", "Step"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One flow, run through Airflow. `before` is what the other side does first, and how that is called."""
+    """One flow, run through Airflow.
+
+    before  what the other side does first; `scene` is how that is called
+    during  what the other side does again and again while the flow runs: answering it
+    """
 
     system: str
     flow: str
     before: Callable[[Counterparts], None] | None = None
     scene: Words | None = None
+    during: Callable[[Counterparts], None] | None = None
 
     @property
     def dag_id(self) -> str:
@@ -28,26 +33,29 @@ class Step:
 ROAD = (
     Step(
         "core", "orders", Counterparts.core_exports_orders,
-        Words("通販基幹が受注CSVをSFTPに置きます", "The mail-order core puts order files on its SFTP server"),
+        Words("通販基幹が受注CSVをSFTPに置く", "the mail-order core drops order files on its SFTP server"),
     ),
     Step("rakuten-main", "listings"),
     Step("rakuten-main", "orders"),
     Step(
         "wms", "stock", Counterparts.warehouse_counts,
-        Words("倉庫が在庫CSVを置きます", "The warehouse writes its stock"),
+        Words("倉庫が在庫CSVを置く(朝)", "the warehouse writes its stock (morning)"),
     ),
     Step("rakuten-main", "stock"),
     Step("rakuten-main", "confirmations"),
+    Step("rakuten-main", "orders"),
     Step("wms", "instructions"),
     Step(
         "wms", "results", Counterparts.warehouse_ships,
-        Words("倉庫が出荷指示を処理し、出荷実績CSVを置きます", "The warehouse ships and writes its results"),
+        Words("倉庫が出荷し、出荷実績CSVを置く", "the warehouse ships and writes its results"),
     ),
     Step("rakuten-main", "shipments"),
-    Step("core", "shipping_report"),
+    Step("core", "shipping_report", during=Counterparts.core_reads_reports),
     Step(
-        "core", "shipping_report", Counterparts.core_reads_reports,
-        Words("通販基幹が出荷報告を読み、受領応答を返します", "The core reads the report and answers it"),
+        "wms", "stock", Counterparts.warehouse_counts,
+        Words("倉庫が在庫CSVを置く(夕方)", "the warehouse writes its stock (evening)"),
     ),
+    Step("rakuten-main", "stock"),
+    Step("rakuten-main", "orders"),
 )  # fmt: skip
-"""The second look at the core's reports takes its answers in: until then these rows wait."""
+"""Orders are read again after they were confirmed and after they were shipped, as they are on any day."""

@@ -157,3 +157,10 @@ def test_stop_all_asks_everyone_before_waiting_for_anyone(processes: Processes) 
     running = [processes.find(name) for name in processes.names()]
     assert processes.stop_all(grace=0.2) == ["one", "three", "two"]
     assert all(gone(one.pid) for one in running if one)
+
+
+def test_stop_all_names_those_too_that_ended_while_it_waited_for_others(processes: Processes) -> None:
+    processes.start("deaf", STUBBORN)
+    until(lambda: "deaf" in processes.log("deaf").read_text())
+    processes.start("polite", SLEEPER)
+    assert processes.stop_all(grace=0.5) == ["deaf", "polite"]
