@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from canonical_model import Order
 from mappings import load_mapping
@@ -192,7 +192,11 @@ def line_by_hand(index: int, item: dict[str, Any]) -> dict[str, Any]:
         made["name"] = value
     if value := text(item.get("delivery_id")):
         made["recipient_id"] = value
-    put(made, "options", "/".join(part for part in (text(item.get("color")), text(item.get("size"))) if part) or None)
+    put(
+        made,
+        "options",
+        "/".join(part for part in (text(item.get("color")), text(item.get("size"))) if part) or None,
+    )
     traits: dict[str, Any] = {}
     if value := text(item.get("jan")):
         traits["jan"] = value
@@ -218,6 +222,22 @@ def recipient_by_hand(delivery: dict[str, Any]) -> dict[str, Any]:
     if value := text(delivery.get("memo")):
         wish["note"] = value
     return {"id": str(delivery["id"]), "party": party_by_hand(delivery), "delivery": wish}
+
+
+def charges_by_hand(record: dict[str, Any]) -> list[dict[str, Any]] | None:
+    charges = []
+    if record.get("delivery_fee"):
+        charges.append({"kind": "shipping", "amount": money(record["delivery_fee"], included=True)})
+    if record.get("payment_fee"):
+        charges.append({"kind": "payment_fee", "amount": money(record["payment_fee"], included=True)})
+    return charges or None
+
+
+def discount_by_hand(coupon: dict[str, Any]) -> dict[str, Any]:
+    discount = {"kind": "coupon", "borne_by": "shop", "amount": money(coupon["amount"])}
+    if value := text(coupon.get("code")):
+        discount["code"] = value
+    return discount
 
 
 def order_by_hand(record: dict[str, Any], context: dict[str, Any]) -> dict[str, Any] | None:
@@ -248,19 +268,10 @@ def order_by_hand(record: dict[str, Any], context: dict[str, Any]) -> dict[str, 
     made["buyer"] = buyer
     if customer.get("id") is not None:
         made["customer_key"] = f"{channel}/{customer['id']}"
-    charges = []
-    if record.get("delivery_fee"):
-        charges.append({"kind": "shipping", "amount": money(record["delivery_fee"], included=True)})
-    if record.get("payment_fee"):
-        charges.append({"kind": "payment_fee", "amount": money(record["payment_fee"], included=True)})
-    if charges:
-        made["charges"] = charges
+    put(made, "charges", charges_by_hand(record))
     coupon = record.get("coupon")
     if coupon:
-        discount = {"kind": "coupon", "borne_by": "shop", "amount": money(coupon["amount"])}
-        if value := text(coupon.get("code")):
-            discount["code"] = value
-        made["discounts"] = [discount]
+        made["discounts"] = [discount_by_hand(coupon)]
     if value := text(record["payment"].get("label")):
         made["payment"]["name"] = value
     made["totals"] = {
@@ -326,7 +337,9 @@ def medians(contestants: dict[str, Callable[[], Any]], rounds: int, times: int) 
     gc.disable()
     try:
         for round_number in range(rounds):
-            for name, run in order_of[round_number % len(order_of) :] + order_of[: round_number % len(order_of)]:
+            for name, run in (
+                order_of[round_number % len(order_of) :] + order_of[: round_number % len(order_of)]
+            ):
                 run()
                 start = time.perf_counter()
                 for _ in range(times):
@@ -336,6 +349,44 @@ def medians(contestants: dict[str, Callable[[], Any]], rounds: int, times: int) 
     finally:
         gc.enable()
     return {name: statistics.median(values) for name, values in found.items()}
+
+
+GENERAL_ORDER = {
+    "受注日": "2026/11/21 09:30:15", "受注郵便番号": "100-0001", "受注住所１": "東京都千代田区千代田1-1-1",
+    "受注住所２": "皇居前ビル", "受注名": "髙橋 花子", "受注名カナ": "ﾀｶﾊｼ ﾊﾅｺ", "受注電話番号": "03-1234-5678",
+    "受注メールアドレス": "hanako@example.jp", "発送郵便番号": "530-0001", "発送先住所１": "大阪府大阪市北区梅田1-1",
+    "発送先住所２": "", "発送先名": "山田 太郎", "発送先カナ": "ヤマダ タロウ", "発送電話番号": "06-1234-5678",
+    "支払方法": "クレジットカード", "発送方法": "宅配便", "商品計": "2200", "税金": "200", "発送料": "550",
+    "手数料": "0",
+    "ポイント": "0", "その他費用": "0", "合計金額": "2750", "ギフトフラグ": "0", "時間帯指定": "14-16", "日付指定": "",
+    "作業者欄": "", "備考": "置き配希望", "商品名": "Tシャツ 青", "商品価格": "1100", "受注数量": "1",
+    "商品オプション": "青/M", "出荷済フラグ": "0", "顧客区分": "", "顧客コード": "C000123", "消費税率（%）": "10",
+    "のし": "", "ラッピング": "", "メッセージ": "",
+}  # fmt: skip
+
+
+class Row(NamedTuple):
+    data: dict[str, Any]
+    position: int
+
+
+def measure_flat(orders: int = 5_000, rounds: int = 5) -> dict[str, float]:
+    """Microseconds an order for rows of the general order CSV, two an order: grouping alone, and with mapping."""
+    mapping = load_mapping("file_exchange/general_orders.in")
+    rows = [
+        Row({**GENERAL_ORDER, "店舗伝票番号": f"A{n // 2:07d}", "商品コード": f"TS-{n % 7}"}, n + 2)
+        for n in range(orders * 2)
+    ]
+    whole, grouped = [], []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        units = list(mapping.units(rows))
+        between = time.perf_counter()
+        made = sum(1 for unit in units if mapping.to_entity(unit.data, CONTEXT))
+        assert made == orders
+        grouped.append((between - start) / orders * 1e6)
+        whole.append((time.perf_counter() - start) / orders * 1e6)
+    return {"grouping": statistics.median(grouped), "grouping_and_mapping": statistics.median(whole)}
 
 
 def measure(rounds: int, times: int = 100) -> dict[str, Any]:
@@ -383,7 +434,13 @@ def measure(rounds: int, times: int = 100) -> dict[str, Any]:
     # the interpreter is some twenty times slower and would only take the caches from the others
     found["in"] |= medians({"interpreted": interpreted}, max(rounds // 10, 3), times)
     found["out"] |= medians({"interpreted": out_interpreted}, max(rounds // 10, 3), times)
-    result: dict[str, Any] = {"order_bytes": size, "lines": len(record["items"]), "rounds": rounds, "microseconds": found}
+    result: dict[str, Any] = {
+        "order_bytes": size,
+        "lines": len(record["items"]),
+        "rounds": rounds,
+        "microseconds": found,
+    }
+    result["general_orders"] = measure_flat()
     result["ratio"] = {name: values["generated"] / values["by_hand"] for name, values in found.items()}
     return result
 
@@ -398,6 +455,11 @@ def main() -> None:
     for name, values in result["microseconds"].items():
         told = "  ".join(f"{contestant} {value:.1f}" for contestant, value in values.items())
         print(f"  {name:14} {told}  ratio {result['ratio'][name]:.2f}")
+    flat = result["general_orders"]
+    print(
+        f"general order CSV, two rows an order: {flat['grouping_and_mapping']:.1f} microseconds an order "
+        f"({flat['grouping']:.1f} of them grouping)"
+    )
     if given.json:
         given.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 

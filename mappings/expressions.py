@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,7 @@ class Expressions:
     problems: Problems
     tables: TableFinder
     used_tables: dict[str, None] = field(default_factory=dict)
+    used_functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
 
     # ------------------------------------------------------------ any expression
 
@@ -403,6 +404,7 @@ class Expressions:
         function = find_function(target, self.problems, (*at, "call"))
         if function is None:
             return None
+        self.used_functions[target] = function
         if any(node is None for node in nodes):
             return None
         return Call(target, function, tuple(node for node in nodes if node is not None))

@@ -220,14 +220,42 @@ REASONS: dict[str, tuple[str, str]] = {
         "Line {line} of {group!r} could not be read, so its rows are held back together: {detail}",
     ),
     "model": (
-        "{c}の値「{v}」は項目 {field} に入れられません: {detail}",
+        "{c}の値「{v}」は項目 {field} に入れられません: {detail_ja}",
         "The value {v!r} of {c} does not fit the field {field}: {detail}",
+    ),
+    "model_whole": (
+        "{field} は正しい形になりません: {detail_ja}",
+        "{field} does not come out right: {detail}",
     ),
     "model_missing": (
         "項目 {field} に値がありません。{c}に値を入れてください。",
         "The field {field} has no value. Give {c} one.",
     ),
 }
+
+
+MODEL_REASONS_JA: dict[str, str] = {
+    "bool_parsing": "はい/いいえではありません。",
+    "date_from_datetime_parsing": "日付ではありません。",
+    "date_parsing": "日付ではありません。",
+    "datetime_parsing": "日時ではありません。",
+    "datetime_from_date_parsing": "日時ではありません。",
+    "enum": "使える値は {expected} です。",
+    "extra_forbidden": "そのような項目はありません。",
+    "greater_than": "{gt} より大きい値が必要です。",
+    "greater_than_equal": "{ge} 以上の値が必要です。",
+    "int_parsing": "整数ではありません。",
+    "int_type": "整数ではありません。",
+    "less_than": "{lt} より小さい値が必要です。",
+    "less_than_equal": "{le} 以下の値が必要です。",
+    "string_pattern_mismatch": "形 {pattern} に合いません。",
+    "string_too_long": "{max_length} 文字以下にしてください。",
+    "string_too_short": "{min_length} 文字以上が必要です。",
+    "string_type": "文字ではありません。",
+    "timezone_aware": "時差のある日時が必要です。",
+    "too_short": "{min_length} 件以上が必要です。",
+}
+"""What pydantic says in English only, by its error type; other errors are told in its own words."""
 
 
 class _Words(dict[str, object]):

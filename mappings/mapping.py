@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping as MappingABC, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from mappings.columns import columns_of
 from mappings.compiler import compile_tree
-from mappings.faults import RecordFaults, make_fault
+from mappings.faults import MODEL_REASONS_JA, RecordFaults, make_fault
 from mappings.grouping import RecordLike, Same, Unit, UnreadableLike, group_rows
 from mappings.interpreter import Origin, Walk, label_of
 from mappings.nodes import Each, Items, Node, Obj, Tree, Value
@@ -63,7 +65,7 @@ class Title:
 class Mapping:
     """A mapping, compiled. `name`, `version`, `direction`, `entity`, `title` as in the file.
 
-    digest   changes whenever the file, one of its tables or the mapping language changes
+    digest   changes whenever the file, one of its tables or functions, or the mapping language changes
     source   the generated Python
     """
 
@@ -83,6 +85,11 @@ class Mapping:
         self._group = space.get("group")
         self._same = space["same"]
         self._keys = space.get("keys")
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Names an incoming mapping reads from a record (and from the rows of a group)."""
+        return columns_of(self.tree) if self.direction == "in" else frozenset()
 
     def __repr__(self) -> str:
         return f"Mapping({self.name!r}, version={self.version})"
@@ -224,9 +231,15 @@ class Mapping:
             )
             column = self._columns(found["loc"]) if origin is None else origin.column
             value = None if missing else (origin.source if origin else found["input"])
-            code = "model_missing" if missing else "model"
+            if isinstance(value, MappingABC | list | tuple):
+                value = None
+            code = "model_missing" if missing else "model" if column else "model_whole"
             at = _row_of(found["loc"], walk.positions, self.tree)
-            faults.append(make_fault(code, place, column, at, value, {"detail": found["msg"]}))
+            detail_ja = MODEL_REASONS_JA.get(found["type"], "{msg}").format_map(
+                {"msg": found["msg"].removeprefix("Value error, "), **found.get("ctx", {})}
+            )
+            details = {"detail": found["msg"].removeprefix("Value error, "), "detail_ja": detail_ja}
+            faults.append(make_fault(code, place or self.entity, column, at, value, details))
         return RecordFaults(faults, positions=walk.positions)
 
     def _columns(self, loc: Sequence[str | int]) -> str | None:
@@ -399,6 +412,10 @@ def _load(name: str, path: Path, text: bytes, places: Sequence[Path], connector:
     digest = hashlib.sha256(f"{LANGUAGE}\n".encode() + text)
     for table in sorted(used):
         digest.update(f"\n{table}\n{used[table][0].digest}".encode())
+    for function in tree.functions:
+        module = sys.modules[function.__module__]
+        if module.__file__ is not None:
+            digest.update(Path(module.__file__).read_bytes())
     mapping = Mapping(tree, digest.hexdigest())
     contents = tuple((table, file, file.read_bytes()) for table, (_, file) in sorted(used.items()))
     with _lock:

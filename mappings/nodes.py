@@ -181,6 +181,7 @@ class Tree:
     records: Each | None = None
     related: Mapping[str, Related] = field(default_factory=dict)
     tables: tuple[str, ...] = ()
+    functions: tuple[Callable[..., Any], ...] = ()
 
 
 def is_constant(node: Node) -> bool:

@@ -32,6 +32,7 @@ class Previewed:
     """One record (or group of rows): the rows to show, the entity, or what is wrong with it.
 
     skipped  the mapping's `when` turned it away
+    absent   columns the mapping reads that this record does not have at all: optional, or misspelt
     """
 
     name: str
@@ -40,12 +41,14 @@ class Previewed:
     result: Mapping[str, Any] | None = None
     faults: Sequence[FieldFault] = ()
     skipped: bool = False
+    absent: Sequence[str] = ()
 
 
 def preview_records(
     mapping: LoadedMapping, records: Iterable[RecordLike], context: Mapping[str, Any]
 ) -> Iterator[Previewed]:
     """Map records with an incoming mapping, one `Previewed` for each entity or refused record, in order."""
+    columns = mapping.columns
     for unit in mapping.units(records, context):
         if isinstance(unit, RecordFaults):
             yield Previewed(unit.external_id or "", unit.positions, faults=unit.faults)
@@ -56,7 +59,8 @@ def preview_records(
             yield Previewed(unit.external_id, unit.positions, faults=error.faults)
             continue
         rows = [] if entity is None else _rows(mapping, unit.data, context, None)
-        yield Previewed(unit.external_id, unit.positions, rows, entity, skipped=entity is None)
+        absent = sorted(columns - unit.data.keys())
+        yield Previewed(unit.external_id, unit.positions, rows, entity, skipped=entity is None, absent=absent)
 
 
 def preview_entity(

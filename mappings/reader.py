@@ -118,6 +118,7 @@ class _Reader:
             when=None if when is None else expressions.condition(when, ("when",), scope),
             related=related,
             tables=tuple(expressions.used_tables),
+            functions=tuple(expressions.used_functions.values()),
             **parts,
         )
 

@@ -162,8 +162,13 @@ def find_function(target: str, problems: Problems, at: At) -> Callable[..., Any]
         )
         return None
     try:
-        found = getattr(importlib.import_module(module_name), function_name)
+        found: Callable[..., Any] = getattr(importlib.import_module(module_name), function_name)
     except (ImportError, AttributeError) as error:
         problems.add("bad_call", at, target=target, detail_ja=str(error), detail_en=str(error))
         return None
-    return found if callable(found) else None
+    if not callable(found):
+        problems.add(
+            "bad_call", at, target=target, detail_ja="関数ではありません。", detail_en="it is no function."
+        )
+        return None
+    return found

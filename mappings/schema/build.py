@@ -1,6 +1,6 @@
 """Builds `mapping.schema.json`, which editors use to complete and check mapping files.
 
-`python -m mappings.schema.build` writes the file again after a transform was added; a test holds it current.
+`python -m mappings.reference` writes the file again after a transform was added; a test holds it current.
 The schema is the shape only; what a mapping means (fields, paths, tables) is checked by `reader`.
 """
 
@@ -237,7 +237,3 @@ def check_shape(data: Any, problems: Problems) -> None:
     error = best_match(_validator().iter_errors(data))
     if error is not None:
         problems.add("schema", tuple(error.absolute_path), detail=error.message[:300])
-
-
-if __name__ == "__main__":
-    SCHEMA_FILE.write_text(schema_text(), encoding="utf-8")

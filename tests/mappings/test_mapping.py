@@ -124,8 +124,8 @@ def test_what_the_model_refuses_is_told_with_column_and_line(orders: Mapping) ->
         ("model", "lines[1].quantity.ordered", "数量", "-1"),
         ("model_missing", "lines[2].name", "商品名", None),
     ]
-    assert faults[0].reason_ja.startswith(
-        "「数量」の値「-1」は項目 lines[1].quantity.ordered に入れられません: "
+    assert faults[0].reason_ja == (
+        "「数量」の値「-1」は項目 lines[1].quantity.ordered に入れられません: 0 以上の値が必要です。"
     )
     assert faults[1].reason_en == "The field lines[2].name has no value. Give '商品名' one."
 
@@ -147,6 +147,26 @@ def test_the_generated_code_shows_in_tracebacks(orders: Mapping) -> None:
     assert orders.source.startswith("# test/sample.in, version 3: written by the mapping compiler")
 
 
+def test_a_mapping_knows_the_columns_it_reads(orders: Mapping) -> None:
+    assert orders.columns == set(FIRST)
+
+
+def test_a_fault_of_the_whole_entity_is_told_without_its_data(orders: Mapping) -> None:
+    (unit,) = orders.units([Row(FIRST, 2)])
+    assert not isinstance(unit, RecordFaults)
+    entity = orders.to_entity(unit.data, CONTEXT)
+    assert entity is not None
+    entity["lines"][0]["recipient_id"] = "9"
+    with pytest.raises(ValidationError) as caught:
+        Order.model_validate(entity)
+    (fault,) = orders.model_faults(caught.value, unit.data, CONTEXT).faults
+    assert (fault.code, fault.field, fault.value) == ("model_whole", "order", None)
+    assert (
+        fault.reason_en
+        == "order does not come out right: line 1 goes to recipient '9', who is not on the order"
+    )
+
+
 def test_preview_puts_values_beside_columns(orders: Mapping) -> None:
     records = [
         Row(FIRST, 2),
@@ -157,6 +177,7 @@ def test_preview_puts_values_beside_columns(orders: Mapping) -> None:
     assert good.result is not None
     assert ("totals.payable", {"amount": 2200}, "合計", "2200", "money") in list(good.rows)
     assert [fault.column for fault in refused.faults] == ["数量"]
+    assert good.absent == []
     assert (skipped.skipped, skipped.name, skipped.positions) == (True, "A3", (4,))
 
 

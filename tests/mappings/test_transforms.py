@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from mappings import TransformFault
 from mappings.faults import REASONS
@@ -52,6 +52,7 @@ def test_blank_text_becomes_null(name: str, step: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "step"), PREPARED)
+@settings(max_examples=50, deadline=None)
 @given(value=TYPED)
 def test_a_transform_answers_or_raises_a_fault_it_can_explain(name: str, step: Any, value: Any) -> None:
     code, result = None, None
@@ -64,6 +65,7 @@ def test_a_transform_answers_or_raises_a_fault_it_can_explain(name: str, step: A
 
 
 @pytest.mark.parametrize(("name", "step"), PREPARED)
+@settings(max_examples=50, deadline=None)
 @given(value=st.one_of(st.text(max_size=12), st.text(alphabet="0123456789-/: ", max_size=19)))
 def test_blanks_around_text_change_nothing(name: str, step: Any, value: str) -> None:
     def outcome(given: str) -> Any:
