@@ -63,6 +63,7 @@ connector.sink(
     title=Title("注文確認", "Order confirmations"),
     batch_size=100,
     write=Write.ABSOLUTE,
+    answers=True,
 )(confirmations)
 
 
