@@ -5,7 +5,8 @@ from __future__ import annotations
 from mappings.faults import FieldFault, RecordFaults, TransformFault
 from mappings.grouping import Unit
 from mappings.interpreter import Origin
-from mappings.mapping import Mapping, Outgoing, RelatedEntity, find_mappings, load_mapping
+from mappings.loading import find_mappings, load_mapping
+from mappings.mapping import Mapping, Outgoing, RelatedEntity
 from mappings.problems import MappingError, Problem
 
 __all__ = [

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 from canonical_model import entity_model
 from mappings.faults import FieldFault, RecordFaults
-from mappings.mapping import HOME, find_mappings, load_mapping
+from mappings.loading import HOME, find_mappings, load_mapping
 
 __all__ = ["Sample", "differences", "find_samples", "plain", "run_sample", "without_samples"]
 

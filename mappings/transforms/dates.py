@@ -151,7 +151,7 @@ _SHAPE = {
 def _strict(format: str) -> Parse:  # noqa: A002
     """A parser for a strptime format; tells a wrong shape from a date that does not exist."""
     try:
-        datetime.strptime(datetime(2026, 11, 21).strftime(format), format)  # noqa: DTZ001, DTZ007
+        datetime.strptime(datetime(2026, 11, 21, tzinfo=_JST).strftime(format), format)  # noqa: DTZ007
     except ValueError as error:
         raise BadParameter("format", str(error)) from None
     shape = re.compile(

@@ -158,6 +158,21 @@ def test_written_formats_are_read_as_strptime_reads_them(moment: datetime) -> No
         assert (read - moment.replace(tzinfo=UTC)).total_seconds() == -9 * 3600
 
 
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("%Y-%m-%dT%H:%M:%S%z", "2026-11-21T09:30:00+0900"),
+        ("%Y-%m-%dT%H:%M:%S%z", "2026-11-21T00:30:00+0000"),
+        ("%y%m%d %H%M", "261121 0930"),
+        ("%d/%m/%Y %I:%M %p", "21/11/2026 09:30 AM"),
+        ("%Y年%m月%d日 %H時%M分", "2026年11月21日 09時30分"),
+        ("%Y/%m/%d %H:%M", "2026/11/21 9:30"),
+    ],
+)
+def test_formats_of_all_kinds_give_the_same_instant(form: str, text: str) -> None:
+    assert TRANSFORMS["datetime"].step({"format": form})(text) == datetime(2026, 11, 21, 0, 30, tzinfo=UTC)
+
+
 @given(st.text(alphabet="0123456789/-: +ZTW", max_size=19))
 def test_the_quick_way_for_fixed_formats_reads_nothing_strptime_would_not(text: str) -> None:
     form = "%Y/%m/%d %H:%M:%S"
