@@ -218,11 +218,16 @@ _ACCEPT = text("""
     FROM delivery_change AS c
     JOIN unnest(CAST(:keys AS text[]), CAST(:ids AS text[]), CAST(:versions AS text[]))
          AS o(key, external_id, external_version) ON o.key = c.key
-    WHERE c.delivery_id = :delivery
+    WHERE c.delivery_id = :delivery AND NOT c.deleted
     ON CONFLICT (system, flow, key) DO UPDATE
         SET entity_id = excluded.entity_id, entity_version = excluded.entity_version, hash = excluded.hash,
             record = excluded.record, external_id = coalesce(excluded.external_id, ledger.external_id),
             external_version = excluded.external_version, delivery_id = excluded.delivery_id, accepted_at = now()
+""")
+_GIVE_UP = text("""
+    DELETE FROM ledger AS l USING delivery_change AS c
+    WHERE c.delivery_id = :delivery AND c.deleted AND c.key = ANY(:keys)
+      AND l.system = :system AND l.flow = :flow AND l.key = c.key
 """)
 _REFER = text("""
     INSERT INTO cross_reference AS x (system, kind, external_id, entity_id)
@@ -292,6 +297,7 @@ def _accept(connection: Connection, names: _Names, delivery_id: int, done: Seque
         "versions": [o.external_version for o in done],
     }
     connection.execute(_ACCEPT, values)
+    connection.execute(_GIVE_UP, values)
     connection.execute(_REFER, values)
     resolve_outgoing(
         connection, system=names.system, flow=names.flow, mapping=names.mapping, stage="send", subjects=keys

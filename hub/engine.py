@@ -14,10 +14,11 @@ import structlog
 from sqlalchemy import Engine, text
 
 from connectors.calls import open_call
-from connectors.contract import Call, Connector, Misconfigured, Refused, Retry, Sink, Source
+from connectors.contract import Call, Connector, Deletes, Misconfigured, Refused, Retry, Sink, Source
 from connectors.registry import Connectors, load_connectors
 from connectors.settings import settings_from_connection
 from hub import intake as intakes, quarantine, status
+from hub.deletes import Listing, Origin, delete_absent, delete_told
 from hub.delivery import Sender
 from hub.feed import horizon, load_position, more_behind
 from hub.home import Settings
@@ -28,7 +29,7 @@ from hub.secrets import connection
 from hub.store.database import SchemaBehind, migrate, open_engine, schema_is_current, try_lock
 from hub.system_check import validate
 from hub.systems import Flow, System, SystemFault, Systems, load_systems
-from hub.takein import take_in
+from hub.takein import TakenIn, take_in
 from mappings import Mapping as RecordMapping, load_mapping
 
 __all__ = ["Hub"]
@@ -137,8 +138,9 @@ class Hub:
         bound = self.bind(system, flow)
         report = PullReport(system=system, flow=flow)
         with self._run(bound, "pull", report), self._call(bound, params) as call:
+            listing = self._listing(bound)
             for intake_id in self._leftovers(bound):
-                self._take_in(bound, intake_id, call, report)
+                self._take_in(bound, intake_id, call, report, listing=listing)
                 report.recovered += 1
             source = bound.source
             pages = source.run(call, self._cursor(bound))
@@ -156,8 +158,14 @@ class Hub:
                     report.notes.append(page.note)
                 if stored is not None:
                     report.pages += 1
-                    self._take_in(bound, stored, call, report)
+                    self._take_in(bound, stored, call, report, listing=listing)
         return report
+
+    def _listing(self, bound: BoundFlow) -> Listing:
+        """A listing is whole when the pages before it ended one."""
+        with self.engine.connect() as connection:
+            ended = intakes.ended_listing(connection, bound.system.system, bound.name)
+        return Listing(whole=ended)
 
     def _leftovers(self, bound: BoundFlow) -> list[int]:
         with self.engine.connect() as connection:
@@ -178,6 +186,7 @@ class Hub:
         call: Call[Any],
         report: PullReport,
         only: frozenset[int] | None = None,
+        listing: Listing | None = None,
     ) -> None:
         """Take a stored page in, answer it where the system wants an answer, and only then mark it as finished."""
         with self.engine.connect() as connection:
@@ -190,13 +199,39 @@ class Hub:
             with self.engine.connect() as connection:
                 refused = quarantine.refused_of(connection, intake_id)
             bound.source.acknowledge(call, item.name, refused)
-        if only is None:
+        if only is None and listing is not None:
+            self._delete(bound, item, taken, listing, report)
             with self.engine.begin() as connection:
-                intakes.finish(connection, intake_id, taken.as_dict())
+                intakes.finish(connection, intake_id, taken.counts())
         report.add(taken)
         for kind, count in taken.kinds.items():
             report.kinds[kind] = report.kinds.get(kind, 0) + count
         report.notes.extend(taken.notes)
+
+    def _delete(
+        self, bound: BoundFlow, item: intakes.Intake, taken: TakenIn, listing: Listing, report: PullReport
+    ) -> None:
+        """What the page says is gone: told by id, or absent from the listing it ends."""
+        mapping = bound.mappings[0]
+        origin = Origin(bound.system.system, bound.name, mapping.name, mapping.entity)
+        owners = self.systems.authority.get(mapping.entity, {})
+        listing.seen |= taken.seen
+        listing.doubtful = listing.doubtful or taken.unreadable > 0
+        removed = []
+        if item.deleted:
+            with self.engine.begin() as connection:
+                removed.append(delete_told(connection, origin, item.deleted, owners))
+        if item.complete and bound.source.deletes is Deletes.ABSENCE:
+            accepted = str(item.params.get("accept_deletes", "")).lower() == "true"
+            with self.engine.begin() as connection:
+                removed.append(delete_absent(connection, origin, listing, owners, accepted=accepted))
+            listing.begin_again()
+        for one in removed:
+            report.deleted += one.count
+            report.notes.extend(one.notes)
+            for kind, count in ((mapping.entity, one.count), ("order", one.orders)):
+                if count:
+                    report.kinds[kind] = report.kinds.get(kind, 0) + count
 
     # ------------------------------------------------------------------ push
 

@@ -97,6 +97,17 @@ def load_cursor(connection: Connection, system: str, flow: str) -> dict[str, Any
     return found
 
 
+def ended_listing(connection: Connection, system: str, flow: str) -> bool:
+    """Whether the newest page taken in of this flow ended a complete listing, or there is none."""
+    ended: bool | None = connection.scalar(
+        select(intake.c.complete)
+        .where(intake.c.system == system, intake.c.flow == flow, intake.c.state != "stored")
+        .order_by(intake.c.id.desc())
+        .limit(1)
+    )
+    return ended is not False
+
+
 def unprocessed(connection: Connection, system: str, flow: str) -> list[int]:
     """Pages stored by an interrupted run and not yet taken in, oldest first."""
     rows = connection.scalars(

@@ -50,6 +50,7 @@ class _Change:
     hash: bytes
     record: bytes
     previous: Any
+    deleted: bool = False
 
 
 def queue_round(connection: Connection, flow: OutgoingFlow, *, below: int, report: PushReport) -> bool:
@@ -119,9 +120,7 @@ def _entities_concerned(
     return sorted(mine)
 
 
-_ENTITIES = text(
-    "SELECT id, key, version, content FROM entity WHERE id = ANY(:ids) AND deleted_at IS NULL ORDER BY id"
-)
+_ENTITIES = text("SELECT id, key, version, content, deleted_at FROM entity WHERE id = ANY(:ids) ORDER BY id")
 _RELATED = text(
     "SELECT key, content FROM entity WHERE kind = :kind AND key = ANY(:keys) AND deleted_at IS NULL"
 )
@@ -135,8 +134,10 @@ def _to_send(
 ) -> Iterator[_Change]:
     for part in _parts(ids, 2000):
         rows = connection.execute(_ENTITIES, {"ids": list(part)}).all()
-        report.not_for_us += len(part) - len(rows)
-        yield from _changes_of(connection, flow, rows, report)
+        yield from _changes_of(connection, flow, [row for row in rows if row.deleted_at is None], report)
+        gone = [row.id for row in rows if row.deleted_at is not None]
+        if gone:
+            yield from _deletions_of(connection, flow, gone, report)
 
 
 def _parts(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
@@ -186,7 +187,12 @@ def _changes_of(
     report.quarantined += len(refusals)
     put_refusals(connection, refusals)
     resolve_outgoing(
-        connection, system=flow.system, flow=flow.flow, mapping=flow.mapping.name, stage="map", subjects=through
+        connection,
+        system=flow.system,
+        flow=flow.flow,
+        mapping=flow.mapping.name,
+        stage="map",
+        subjects=through,
     )
     names = {"system": flow.system, "flow": flow.flow, "keys": list(made)}
     accepted = {row.key: (bytes(row.hash), row.record) for row in connection.execute(_ACCEPTED, names)}
@@ -197,6 +203,24 @@ def _changes_of(
             continue
         previous = None if was is None else was[1]
         yield _Change(key, change.entity_id, change.version, change.hash, change.record, previous)
+
+
+_HELD = text("""
+    SELECT l.key, l.entity_id, e.version, l.record FROM ledger AS l JOIN entity AS e ON e.id = l.entity_id
+    WHERE l.system = :system AND l.flow = :flow AND l.entity_id = ANY(:ids) ORDER BY l.key
+""")
+
+
+def _deletions_of(
+    connection: Connection, flow: OutgoingFlow, ids: Sequence[int], report: PushReport
+) -> Iterator[_Change]:
+    """What the other side once accepted of entities that are gone; it never hears of the others."""
+    held = connection.execute(_HELD, {"system": flow.system, "flow": flow.flow, "ids": list(ids)}).all()
+    report.not_for_us += len(set(ids) - {row.entity_id for row in held})
+    for row in held:
+        body = orjson.dumps(row.record, option=orjson.OPT_SORT_KEYS)
+        gone = digest(b"deleted", body)
+        yield _Change(row.key, row.entity_id, row.version, gone, body, row.record, deleted=True)
 
 
 def _unwritable(flow: OutgoingFlow, row: Any, error: RecordFaults) -> Refusal:
@@ -239,13 +263,13 @@ def _store_delivery(connection: Connection, flow: OutgoingFlow, batch: Sequence[
     ).scalar_one()
     copy_rows(
         connection,
-        "COPY delivery_change (delivery_id, n, key, entity_id, entity_version, hash, record, previous) "
+        "COPY delivery_change (delivery_id, n, key, entity_id, entity_version, hash, record, previous, deleted) "
         "FROM STDIN (FORMAT BINARY)",
-        ["int8", "int4", "text", "int8", "int4", "bytea", "jsonb", "jsonb"],
+        ["int8", "int4", "text", "int8", "int4", "bytea", "jsonb", "jsonb", "bool"],
         (
             (
                 delivery_id, n, c.key, c.entity_id, c.version, c.hash, c.record,
-                None if c.previous is None else orjson.dumps(c.previous),
+                None if c.previous is None else orjson.dumps(c.previous), c.deleted,
             )
             for n, c in enumerate(batch)
         ),

@@ -10,6 +10,8 @@ __all__ = ["FlowStatus", "PullReport", "PushReport", "QuarantineRow", "ReplayRep
 
 
 class _Report:
+    __slots__ = ()
+
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON-able values."""
         return asdict(self)  # type: ignore[call-overload, no-any-return]
@@ -55,6 +57,8 @@ class PullReport(TakeIn):
     """Pages an interrupted run had stored and this one took in."""
     kinds: dict[str, int] = field(default_factory=dict)
     """Entity kind -> entities created or updated; what wakes the flows behind."""
+    deleted: int = 0
+    """Entities the system says are gone."""
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
 

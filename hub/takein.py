@@ -7,14 +7,14 @@ and unchanged contents write nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine, text
 
-from connectors.contract import Fault, Record, Source
+from connectors.contract import Deletes, Fault, Record, Source
 from hub.entities import Draft, Raced, Written, content_of, write_drafts
 from hub.intake import Intake, decode
 from hub.quarantine import Refusal, put_refusals, resolve_subjects
@@ -47,6 +47,13 @@ class TakenIn(TakeIn):
 
     kinds: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    """Record ids of the first mapping, refused ones too: what a listing has shown."""
+    unreadable: int = 0
+
+    def counts(self) -> dict[str, int]:
+        """Only the numbers, for the intake's row."""
+        return {part.name: getattr(self, part.name) for part in fields(TakeIn)}
 
     def note(self, written: Written) -> None:
         self.created += written.created
@@ -57,6 +64,8 @@ class TakenIn(TakeIn):
     def join(self, other: TakenIn) -> None:
         self.add(other)
         self.notes.extend(other.notes)
+        self.seen |= other.seen
+        self.unreadable += other.unreadable
         for kind, count in other.kinds.items():
             self.kinds[kind] = self.kinds.get(kind, 0) + count
 
@@ -76,6 +85,8 @@ class Setting:
     first: bool
     only: frozenset[int] | None = None
     """Replay: only the units these positions belong to, whatever was known of them."""
+    listing: bool = False
+    """Remember what was seen: the page belongs to a listing in which absence means deletion."""
 
 
 def take_in(
@@ -107,6 +118,7 @@ def take_in(
             item.id,
             number == 0,
             only,
+            listing=number == 0 and source.deletes is Deletes.ABSENCE,
         )
         result.join(take_in_records(setting, records()))
     return result
@@ -131,6 +143,8 @@ def take_in_records(setting: Setting, records: Iterable[Record | Fault]) -> Take
 
     chunk: list[Unit | RecordFaults] = []
     for unit in setting.mapping.units(watched(), setting.context):
+        if setting.listing:
+            result.seen.add(_record_id(setting, unit) if isinstance(unit, Unit) else unit.external_id or "")
         if _wanted(setting, unit):
             chunk.append(unit)
         if len(chunk) >= CHUNK:
@@ -138,6 +152,7 @@ def take_in_records(setting: Setting, records: Iterable[Record | Fault]) -> Take
             chunk = []
     if chunk:
         result.join(_take_chunk(setting, chunk))
+    result.unreadable = len(unreadable)
     rows = [row for row in unreadable if setting.only is None or row.position in setting.only]
     if rows and setting.first:
         with setting.engine.begin() as connection:

@@ -27,6 +27,8 @@ settings: {{root: "{root}"}}
 constants: {{channel: {channel}}}
 flows:
   stock: {{pull: stock, mappings: [test_shop/stock.in]}}
+  listing: {{pull: listing, mappings: [test_shop/stock.in]}}
+  told: {{pull: told, mappings: [test_shop/stock.in]}}
   orders: {{pull: orders, mappings: [test_shop/orders.in]}}
   lines: {{pull: lines, mappings: [test_shop/lines.in]}}
   shipments: {{pull: shipments, mappings: [test_shop/shipments.in]}}
@@ -45,7 +47,7 @@ def build(url: str, base: Path, *, mappings: Path | None = None, more: dict[str,
     systems.mkdir(exist_ok=True)
     for name in ("north", "south"):
         root = base / name
-        for folder in ("stock", "orders", "lines", "shipments"):
+        for folder in ("stock", "listing", "told", "orders", "lines", "shipments"):
             (root / folder).mkdir(parents=True, exist_ok=True)
         file = SYSTEM.format(name=name, root=root, channel=name, more=(more or {}).get(name, ""))
         (systems / f"{name}.yaml").write_text(file, "utf-8")

@@ -18,6 +18,7 @@ from connectors.contract import (
     Call,
     Connector,
     Cursor,
+    Deletes,
     Fault,
     Misconfigured,
     Outcome,
@@ -54,6 +55,21 @@ def _pages(call: Call[ShopConfig], folder: str, cursor: Behind | None) -> Iterat
 @shop.source("stock", key="sku", cursor=Behind)
 def stock_pages(call: Call[ShopConfig], cursor: Behind | None) -> Iterator[Page]:
     yield from _pages(call, "stock", cursor)
+
+
+@shop.source("listing", key="sku", deletes=Deletes.ABSENCE)
+def listing_pages(call: Call[ShopConfig], cursor: None) -> Iterator[Page]:
+    """All stock, every time; the last page ends the listing."""
+    paths = sorted((call.config.root / "listing").glob("*.json"))
+    for path in paths:
+        yield Page(None, records=json.loads(path.read_bytes()), name=path.name, complete=path == paths[-1])
+
+
+@shop.source("told", key="sku", cursor=Behind, deletes=Deletes.EVENTS)
+def told_pages(call: Call[ShopConfig], cursor: Behind | None) -> Iterator[Page]:
+    """Pages of {"gone": [...]} only."""
+    for page in _pages(call, "told", cursor):
+        yield Page(page.cursor, deleted=page.records[0]["gone"], name=page.name)
 
 
 @shop.source("orders", key="number", cursor=Behind)
@@ -134,7 +150,8 @@ def _take(call: Call[ShopConfig], sink: str, batch: Batch) -> Iterator[Outcome]:
         if fault.get("do") == "half" and change is not batch.changes[0]:
             yield Outcome.retry(change.key, "busy")
             continue
-        line = json.dumps({"key": change.key, "record": change.record, "batch": batch.idempotency_key})
+        line = json.dumps({"key": change.key, "record": change.record, "batch": batch.idempotency_key,
+                           "deleted": change.deleted})  # fmt: skip
         _append(call.config.root / f"{sink}.jsonl", line.encode() + b"\n")
         yield Outcome.done(change.key, external_id=f"x-{change.key}")
     _misbehave(call, sink, "after")
