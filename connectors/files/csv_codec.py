@@ -14,34 +14,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from operator import itemgetter
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from connectors.contract import Fault, Record
-from connectors.files.charset import (
-    codec_name,
-    corrupt_characters,
-    detect_encoding,
-    first_bad_byte,
-    private_characters,
-)
-from connectors.files.headers import HeaderMismatch, match_header, match_width
-from connectors.files.layout import Column, CsvLayout
-from connectors.files.lines import Lines
+from connectors.files.charset import corrupt_characters, first_bad_byte, private_characters
+from connectors.files.csv_opening import SURROGATE, OpenCsv, about, open_csv
+from connectors.files.layout import Column, CsvLayout, CsvTrailer
 from connectors.files.messages import fault
 
 __all__ = ["read_csv"]
 
-_BOM = "\ufeff"
-_SURROGATE = re.compile("[\udc80-\udcff]")
 _SCIENTIFIC = re.compile(r"^\s*-?\d(?:\.\d+)?E\+\d+\s*$")
-_HEAD = 1 << 16
 _SPOOL = 8 << 20
-_ABOUT = {
-    "cp932": "CP932 (Shift_JIS)",
-    "utf-8": "UTF-8",
-    "shift_jis": "Shift_JIS (JIS X 0208)",
-    "euc_jp": "EUC-JP",
-}
+_WRONG_ENDS = frozenset({"trailer_count", "trailer_sum", "no_trailer", "cut_file"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,150 +51,49 @@ def read_csv(
     `Record.position` is the 1-based line on which the row starts. Values are the text as it stands in the file.
     """
     if layout.trailer is None or layout.on_wrong_trailer == "report":
-        yield from _Reader(stream, layout, gaiji or {}).run(empty_is_error)
-        return
+        return _rows(stream, layout, empty_is_error, gaiji or {})
+    return _all_or_nothing(stream, layout, empty_is_error, gaiji or {})
+
+
+def _all_or_nothing(
+    stream: IO[bytes], layout: CsvLayout, empty_is_error: bool, gaiji: Mapping[str, str]
+) -> Iterator[Record | Fault]:
     with tempfile.SpooledTemporaryFile(max_size=_SPOOL) as spool:
-        while part := stream.read(_HEAD):
+        while part := stream.read(1 << 20):
             spool.write(part)
         spool.seek(0)
-        bad = [
-            item
-            for item in _Reader(spool, layout, gaiji or {}).run(empty_is_error)
-            if isinstance(item, Fault)
-            and item.code in ("trailer_count", "trailer_sum", "no_trailer", "cut_file")
-        ]
+        first = _rows(spool, layout, empty_is_error, gaiji)
+        bad = [item for item in first if isinstance(item, Fault) and item.code in _WRONG_ENDS]
         if bad:
             yield from bad
             return
         spool.seek(0)
-        yield from _Reader(spool, layout, gaiji or {}).run(empty_is_error)
+        yield from _rows(spool, layout, empty_is_error, gaiji)
 
 
-class _Stream:
-    """The head of a stream, looked at and then put back in front."""
-
-    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
-        self._head = head
-        self._rest = rest
-
-    def read(self, size: int) -> bytes:
-        if self._head:
-            head, self._head = self._head, b""
-            return head + self._rest.read(max(size - len(head), 0))
-        return self._rest.read(size)
+def _rows(
+    stream: Any, layout: CsvLayout, empty_is_error: bool, gaiji: Mapping[str, str]
+) -> Iterator[Record | Fault]:
+    opened = open_csv(stream, layout)
+    if isinstance(opened, OpenCsv):
+        return _Reader(opened, gaiji).run()
+    if isinstance(opened, Fault):
+        return iter((opened,))
+    return iter((fault("empty_file", 1, b""),) if empty_is_error else ())
 
 
 class _Reader:
-    def __init__(self, stream: IO[bytes], layout: CsvLayout, gaiji: Mapping[str, str]) -> None:
-        self._layout = layout
+    def __init__(self, opened: OpenCsv, gaiji: Mapping[str, str]) -> None:
+        self._open = opened
+        self._layout = opened.layout
+        self._lines = opened.lines
+        self._header = opened.header
+        self._codec = opened.codec
         self._gaiji = {ord(key): value for key, value in gaiji.items()}
-        self._head = stream.read(_HEAD)
-        self._stream: Any = _Stream(self._head, stream)
-        self._quoting: Literal[0, 3] = csv.QUOTE_NONE if layout.quote == "never" else csv.QUOTE_MINIMAL
-        self._counted = 0
-        self._sums: dict[str, Decimal] = {
-            name: Decimal(0) for name in (layout.trailer.sums.values() if layout.trailer else ())
-        }
-        self._trailer_seen = False
 
-    def run(self, empty_is_error: bool) -> Iterator[Record | Fault]:
-        """All of the file."""
-        if not self._head.strip(b"\r\n\x1a\xef\xbb\xbf"):
-            if empty_is_error:
-                yield fault("empty_file", 1, self._head)
-            return
-        wrong = self._open()
-        if wrong is None:
-            wrong = self._read_header()
-        if wrong is not None:
-            yield wrong
-            return
-        yield from self._data() if self._layout.trailer is None else self._checked()
-
-    def _open(self) -> Fault | None:
-        layout = self._layout
-        has_bom = self._head.startswith(b"\xef\xbb\xbf")
-        if layout.encoding == "auto":
-            try:
-                self._codec = detect_encoding(
-                    self._head, [c.header or c.name for c in layout.columns] if layout.header else ()
-                )
-            except ValueError as error:
-                return fault(
-                    "encoding",
-                    1,
-                    _first_line(self._head),
-                    detail_ja="UTF-8でもCP932でもありません",
-                    detail_en=str(error),
-                )
-        else:
-            self._codec = codec_name(layout.encoding)
-            if has_bom and self._codec != "utf-8":
-                return fault(
-                    "encoding", 1, _first_line(self._head),
-                    detail_ja=f"UTF-8（BOM付き）です。レイアウトは{_ABOUT[self._codec]}",
-                    detail_en=f"it is UTF-8 with a BOM, the layout says {_ABOUT[self._codec]}",
-                )  # fmt: skip
-        self._lines = Lines(self._stream, self._codec)
-        self._lines.at = 1 + layout.skip_lines
-        return None
-
-    def _reader(self, line: int) -> Any:
-        return csv.reader(
-            self._lines.since(line), strict=True, delimiter=self._layout.delimiter, quoting=self._quoting
-        )
-
-    # ------------------------------------------------------------ header
-
-    def _read_header(self) -> Fault | None:
-        lines = self._lines
-        for _ in zip(range(self._layout.skip_lines), lines.since(1), strict=False):
-            pass
-        start = lines.at
-        reader = self._reader(start)
-        try:
-            row: list[str] = next(reader, [])
-        except csv.Error as error:
-            raw = lines.raw(start, start)
-            return fault(
-                "header",
-                start,
-                raw,
-                layout=self._layout.layout,
-                detail_ja=f"引用符の誤り（{error}）",
-                detail_en=str(error),
-            )
-        if row and start == 1:
-            row[0] = row[0].removeprefix(_BOM)
-        if not self._layout.header:
-            self._header = match_width(len(row), self._layout)
-            return None
-        end = start + reader.line_num - 1
-        raw = lines.raw(start, end)
-        if any(_SURROGATE.search(cell) for cell in row):
-            return self._undecodable_header(start, raw)
-        try:
-            self._header = match_header(row, self._layout)
-        except HeaderMismatch as wrong:
-            if self._codec == "cp932" and first_bad_byte(raw, "utf-8") is None and not raw.isascii():
-                return self._undecodable_header(start, raw)
-            return fault(
-                "header",
-                start,
-                raw,
-                layout=self._layout.layout,
-                detail_ja=wrong.japanese,
-                detail_en=wrong.english,
-            )
-        lines.at = end + 1
-        return None
-
-    def _undecodable_header(self, line: int, raw: bytes) -> Fault:
-        wanted = _ABOUT.get(self._codec, self._codec)
-        japanese, english = f"見出し行が{wanted}ではありません", f"the header is not {wanted}"
-        if first_bad_byte(raw, "utf-8") is None:
-            japanese, english = f"{japanese}（UTF-8のようです）", f"{english}, it looks like UTF-8"
-        return fault("encoding", line, raw, detail_ja=japanese, detail_en=english)
+    def run(self) -> Iterator[Record | Fault]:
+        """All rows of the file."""
+        return self._data() if self._layout.trailer is None else self._checked(self._layout.trailer)
 
     # ------------------------------------------------------------ rows
 
@@ -221,34 +105,22 @@ class _Reader:
         if not header.straight:
             only = itemgetter(*header.indices)
             pick = only if len(names) > 1 else lambda row: (only(row),)
-        marker = self._layout.trailer.marker if self._layout.trailer else None
-        phantom = header.width > header.bare
-        shortest = self._shortest()
+        wary = self._suspicion()
         start = lines.at
         while True:
-            reader = self._reader(start)
+            reader = self._open.reader(start)
             base = start - 1
             try:
                 for row in reader:
-                    if len(row) == width and start > lines.tainted and row[0] != marker and any(row):
-                        if phantom and row[-1]:
-                            yield from self._odd(row, start, base + reader.line_num)
-                            start = lines.at = base + reader.line_num + 1
-                            continue
-                        for index, least in shortest:
-                            if len(row[index]) < least and row[index]:
-                                yield from self._odd(row, start, base + reader.line_num)
-                                break
-                        else:
-                            yield Record(
-                                dict(zip(names, row if pick is None else pick(row), strict=False)), start
-                            )
-                        start = lines.at = base + reader.line_num + 1
-                        continue
                     end = base + reader.line_num
-                    if end > start and len(row) != width and self._swallowed(start, end):
+                    if len(row) == width and start > lines.tainted and any(row) and not (wary and wary(row)):
+                        yield Record(
+                            dict(zip(names, row if pick is None else pick(row), strict=False)), start
+                        )
+                    elif end > start and len(row) != width and self._swallowed(start, end):
                         raise csv.Error("a quote that is opened and not closed")
-                    yield from self._odd(row, start, end)
+                    else:
+                        yield from self._odd(row, start, end)
                     start = lines.at = end + 1
             except csv.Error as error:
                 yield self._broken(start, base + reader.line_num, str(error))
@@ -256,10 +128,23 @@ class _Reader:
                 continue
             return
 
-    def _shortest(self) -> tuple[tuple[int, int], ...]:
+    def _suspicion(self) -> Callable[[list[str]], bool] | None:
+        """What must be looked for in each row of this layout; None when there is nothing."""
+        header, marker = self._header, self._layout.trailer.marker if self._layout.trailer else None
+        phantom = header.width > header.bare
         known = {column.name: column.min_length for column in self._layout.columns}
-        pairs = zip(self._header.names, self._header.indices, strict=True)
-        return tuple((index, least) for name, index in pairs if (least := known.get(name)))
+        pairs = zip(header.names, header.indices, strict=True)
+        shortest = [(index, least) for name, index in pairs if (least := known.get(name))]
+        if not (marker or phantom or shortest):
+            return None
+
+        def look(row: list[str]) -> bool:
+            for index, least in shortest:
+                if len(row[index]) < least and row[index]:
+                    return True
+            return row[0] == marker or (phantom and row[-1] != "")
+
+        return look
 
     def _odd(self, row: list[str], start: int, end: int) -> Iterator[Any]:
         """A row the hot path would not take: blank, trailer, wrong width, or with something strange in it."""
@@ -294,7 +179,7 @@ class _Reader:
         columns = {column.name: column for column in self._layout.columns}
         for index, value in enumerate(row):
             name = self._name(index)
-            if _SURROGATE.search(value) or corrupt_characters(value):
+            if SURROGATE.search(value) or corrupt_characters(value):
                 return self._not_decodable(row, name, start, end)
             damage = _excel_damage(value, columns.get(name))
             if damage is not None:
@@ -317,7 +202,7 @@ class _Reader:
         offset, byte = bad
         return fault(
             "undecodable", start, raw, column=name, hint=self._hint(row),
-            encoding=_ABOUT.get(self._codec, self._codec), offset=offset + 1, byte=byte,
+            encoding=about(self._codec), offset=offset + 1, byte=byte,
         )  # fmt: skip
 
     def _wrong_width(self, row: list[str], start: int, end: int) -> Fault | None:
@@ -369,7 +254,7 @@ class _Reader:
         raw = self._lines.raw(start, start)
         text = raw.decode(self._codec, "surrogateescape").rstrip("\r\n")
         try:
-            row = next(csv.reader([text], delimiter=self._layout.delimiter, quoting=self._quoting), [])
+            row: list[str] = next(csv.reader([text], delimiter=self._layout.delimiter), [])
         except csv.Error:
             row = []
         if start == end and self._is_cut_off(end):
@@ -390,7 +275,7 @@ class _Reader:
         return {
             name: row[index]
             for name, index in zip(header.names, header.indices, strict=True)
-            if index < len(row) and not _SURROGATE.search(row[index]) and not corrupt_characters(row[index])
+            if index < len(row) and not SURROGATE.search(row[index]) and not corrupt_characters(row[index])
         }
 
     def _private_notes(self, values: Sequence[str]) -> tuple[str, ...]:
@@ -402,19 +287,18 @@ class _Reader:
 
     # ------------------------------------------------------------ trailer
 
-    def _checked(self) -> Iterator[Record | Fault]:
+    def _checked(self, trailer: CsvTrailer) -> Iterator[Record | Fault]:
         """The rows, and behind them what the trailer says against them."""
-        trailer = self._layout.trailer
-        assert trailer is not None
         seen: _Trailer | None = None
+        counted, sums = 0, dict.fromkeys(trailer.sums.values(), Decimal(0))
         for item in self._data():
             if isinstance(item, _Trailer):
                 seen = item
                 continue
-            self._counted += 1
+            counted += 1
             data = item.data if isinstance(item, Record) else item.hint or {}
-            for name in self._sums:
-                self._sums[name] += _number(data.get(name)) or 0
+            for name in sums:
+                sums[name] += _number(data.get(name)) or 0
             yield item
         tail_ja, tail_en = _tail(self._layout)
         if seen is None:
@@ -422,17 +306,17 @@ class _Reader:
             return
         if trailer.count is not None:
             said = _number(_cell(seen.row, trailer.count))
-            if said != self._counted:
+            if said != counted:
                 yield fault(
                     "trailer_count", seen.line, seen.raw, value=_cell(seen.row, trailer.count),
-                    expected=_cell(seen.row, trailer.count), found=self._counted, tail_ja=tail_ja, tail_en=tail_en,
+                    expected=_cell(seen.row, trailer.count), found=counted, tail_ja=tail_ja, tail_en=tail_en,
                 )  # fmt: skip
         for number, name in trailer.sums.items():
             said = _number(_cell(seen.row, number))
-            if said != self._sums[name]:
+            if said != sums[name]:
                 yield fault(
                     "trailer_sum", seen.line, seen.raw, column=name, value=_cell(seen.row, number),
-                    expected=_cell(seen.row, number), found=self._sums[name], tail_ja=tail_ja, tail_en=tail_en,
+                    expected=_cell(seen.row, number), found=sums[name], tail_ja=tail_ja, tail_en=tail_en,
                 )  # fmt: skip
 
 
@@ -443,10 +327,6 @@ def _tail(layout: CsvLayout) -> tuple[str, str]:
         "読めた行は取り込みました。送信元に件数を確認してください。",
         "The rows that could be read were taken in. Check the count with the sender.",
     )
-
-
-def _first_line(head: bytes) -> bytes:
-    return head[: head.find(b"\n") + 1] or head
 
 
 def _cell(row: Sequence[str], number: int) -> str:

@@ -259,6 +259,8 @@ def test_utf8_with_and_without_a_mark(read: Read) -> None:
     for mark in (b"", b"\xef\xbb\xbf"):
         records, faults = read(mark + (HEAD + "1,𠮷,b\r\n").encode(), using)
         assert ([r.data["名前"] for r in records], faults) == (["𠮷"], [])
+        bare = layout("番号", "名前", "備考", encoding="utf-8", header=False)
+        assert read(mark + b"1,a,b\r\n", bare)[0][0].data["番号"] == "1"
 
 
 def test_a_utf8_file_where_cp932_was_agreed_says_so(read: Read) -> None:
