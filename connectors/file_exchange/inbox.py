@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta, timezone
 from typing import BinaryIO
 
-from connectors.contract import Call, Page, Retry
+from connectors.contract import Call, Page, Refused, Retry
 from connectors.file_exchange.config import FileExchangeConfig, InInterface
 from connectors.file_exchange.formats import layout_of, looks_complete
 from connectors.file_exchange.patterns import NamePattern, ParsedName
@@ -260,7 +260,7 @@ class Inbox:
         held = join(self._interface.place("held"), name)
         if parsed is None or not self._files.exists(held):
             known = ", ".join(info.name for info in self._files.list(self._interface.place("held"), "*"))
-            raise Retry(f"{name} is not held; held are: {known or 'none'}")
+            raise Refused(f"{name} is not held; held are: {known or 'none'} ({name} は保留されていません)")
         self._files.make_folder(self._interface.place("processing"))
         self._files.rename(held, join(self._interface.place("processing"), name))
         self._interface = self._interface.model_copy(update={"changed": "replace"})

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connectors.contract import Misconfigured, Retry
+from connectors.contract import Misconfigured, Refused, Retry
 from connectors.file_exchange import connector
 from tests.connectors.file_exchange.conftest import Desk, incoming
 
@@ -95,7 +95,7 @@ def test_a_changed_file_under_the_same_name_is_held_until_a_person_decides(desk:
 
 def test_a_release_of_something_that_is_not_held_says_what_is(desk: Desk) -> None:
     desk.drop(f"in/held/{SECOND}")
-    with pytest.raises(Retry, match=f"{FIRST} is not held; held are: {SECOND}"):
+    with pytest.raises(Refused, match=f"{FIRST} is not held; held are: {SECOND}"):
         desk.pull(release=FIRST)
 
 
