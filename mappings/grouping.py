@@ -14,7 +14,17 @@ from mappings.faults import FieldFault, RecordFaults, make_fault
 from mappings.nodes import equal
 from mappings.paths import Path, follow
 
-__all__ = ["GroupData", "RecordLike", "Same", "SeenKeys", "Unit", "UnreadableLike", "group_rows"]
+__all__ = [
+    "Apart",
+    "GroupData",
+    "RecordLike",
+    "Same",
+    "SeenKeys",
+    "Unit",
+    "UnreadableLike",
+    "group_rows",
+    "rows_apart",
+]
 
 
 class RecordLike(Protocol):
@@ -93,6 +103,13 @@ class SeenKeys:
                 self._hashes[at], self._numbers[at] = digest, number
 
 
+class Apart(NamedTuple):
+    """Where a group is torn: it ended in `first_line` and comes again in `line`."""
+
+    first_line: int
+    line: int
+
+
 class Same(NamedTuple):
     """Columns that must be equal in all rows of a group, and the generated function that reads them all."""
 
@@ -110,10 +127,12 @@ def group_rows(
     same: Same,
     refuse: KeyFaults,
     skips: Callable[[Any], bool],
+    apart: Mapping[str, Apart],
 ) -> Iterator[tuple[str, GroupData] | RecordFaults | Any]:
     """Groups as (key, data), in the order of the file; faults of groups; single records without key.
 
-    `refuse` makes the faults of a row without a key; `skips` says that such a row is none of this mapping's.
+    `refuse` makes the faults of a row without a key; `skips` says that such a row is none of this mapping's; groups
+    in `apart` are refused in each of their places.
     A record without `data` is one that could not be read: it spoils the group that the columns in its `hint` name, or
     in whose midst it stands.
     """
@@ -136,7 +155,7 @@ def group_rows(
             continue
         loose = []
         if group is not None:
-            yield group.finish(same, seen)
+            yield group.finish(same, seen, apart)
             group = None
         if key is not None:
             group = _Group(key)
@@ -144,7 +163,31 @@ def group_rows(
         elif readable:
             yield record if skips(data) else refuse(data, (record.position,))
     if group is not None:
-        yield group.finish(same, seen)
+        yield group.finish(same, seen, apart)
+
+
+def rows_apart(records: Iterable[Any], key_of: KeyOf) -> dict[str, Apart]:
+    """The keys whose rows do not stand together, and the lines between which they are torn."""
+    seen = SeenKeys()
+    apart: dict[str, Apart] = {}
+    key: str | None = None
+    begun = line = 0
+
+    def end_run() -> None:
+        if key is not None and (ended := seen.swap(key, line)) is not None:
+            apart.setdefault(key, Apart(ended, begun))
+
+    for record in records:
+        data = getattr(record, "data", None)
+        own = key_of(getattr(record, "hint", None) or {} if data is None else data)
+        if own is None and data is None:
+            continue  # it may stand in the midst of anything
+        if own != key:
+            end_run()
+            key, begun = own, record.position
+        line = record.position
+    end_run()
+    return apart
 
 
 class _Group:
@@ -163,15 +206,16 @@ class _Group:
         else:
             self.broken.append(record)
 
-    def finish(self, same: Same, seen: SeenKeys) -> tuple[str, GroupData] | RecordFaults:
+    def finish(
+        self, same: Same, seen: SeenKeys, apart: Mapping[str, Apart]
+    ) -> tuple[str, GroupData] | RecordFaults:
         rows, positions = self.rows, self.positions
         lines = [*positions, *(record.position for record in self.broken)]
         ended = seen.swap(self.key, max(lines))
         faults: list[FieldFault] = []
-        if ended is not None:
-            faults.append(
-                self._fault("group_split", None, min(lines), None, {"first_line": ended, "line": min(lines)})
-            )
+        torn = apart.get(self.key) or (Apart(ended, min(lines)) if ended is not None else None)
+        if torn is not None:
+            faults.append(self._fault("group_split", None, torn.line, None, torn._asdict()))
         faults += [self._unreadable(record) for record in self.broken]
         if len(rows) > 1 and same.paths:
             wanted = same.values(rows[0])

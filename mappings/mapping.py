@@ -7,7 +7,7 @@ for unit in m.units(records):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping as MappingABC, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping as MappingABC, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from mappings.columns import columns_of
 from mappings.compiler import compile_tree
 from mappings.faults import MODEL_REASONS_JA, RecordFaults, make_fault
-from mappings.grouping import RecordLike, Same, Unit, UnreadableLike, group_rows
+from mappings.grouping import Apart, RecordLike, Same, Unit, UnreadableLike, group_rows, rows_apart
 from mappings.interpreter import Origin, Walk, label_of
 from mappings.nodes import Each, Items, Node, Obj, Tree, Value
 
@@ -84,14 +84,19 @@ class Mapping:
     # ------------------------------------------------------------ incoming
 
     def units(
-        self, records: Iterable[RecordLike | UnreadableLike], context: MappingABC[str, Any] | None = None
+        self,
+        records: Iterable[RecordLike | UnreadableLike],
+        context: MappingABC[str, Any] | None = None,
+        *,
+        apart: MappingABC[str, Apart] | None = None,
     ) -> Iterator[Unit | RecordFaults]:
         """What makes one entity each: the records, or the groups of rows.
 
         Lazy, memory as large as the largest group. Records the mapping's `when` turns away and that have no id come
         as units with the id "". Things without `data` but with a `hint` (rows that could not be read) spoil the
         group they belong to; without `group` in the mapping they are passed over. Give `context` if keys use
-        `$system`. RecordFaults are yielded, not raised.
+        `$system`. RecordFaults are yielded, not raised. Give `apart` (see `rows_apart`) to have every part of a torn
+        group refused; without it only the parts after the first one are.
         """
         system = self._system(context)
         if self.tree.group_by is None:
@@ -100,6 +105,32 @@ class Mapping:
                 if data is not None:
                     yield self._unit(data, (record.position,), system, context)
             return
+
+        def refuse(data: MappingABC[str, Any], positions: Sequence[int]) -> RecordFaults:
+            return self._no_key(self.tree.group_by, "group.by", data, context, positions)
+
+        def skips(data: MappingABC[str, Any]) -> bool:
+            return not Walk(self.tree, data, context or _NO_CONTEXT).applies()
+
+        for found in group_rows(
+            records, self._key_of(system), Same(self.tree.same, self._same), refuse, skips, apart or {}
+        ):
+            if isinstance(found, RecordFaults):
+                yield found
+            elif isinstance(found, tuple):
+                yield self._unit(found[1], found[1].positions, system, context, found[0])
+            else:
+                yield Unit("", found.data, (found.position,))
+
+    def rows_apart(
+        self, records: Iterable[RecordLike | UnreadableLike], context: MappingABC[str, Any] | None = None
+    ) -> dict[str, Apart]:
+        """The groups whose rows do not stand together; reads all records once. Empty without `group`."""
+        if self.tree.group_by is None:
+            return {}
+        return rows_apart(records, self._key_of(self._system(context)))
+
+    def _key_of(self, system: Any) -> Callable[[MappingABC[str, Any]], str | None]:
         group = self._group
 
         def key_of(data: MappingABC[str, Any]) -> str | None:
@@ -108,19 +139,7 @@ class Mapping:
             except Exception:  # noqa: BLE001  (generated code gives up in any way; `refuse` says why)
                 return None
 
-        def refuse(data: MappingABC[str, Any], positions: Sequence[int]) -> RecordFaults:
-            return self._no_key(self.tree.group_by, "group.by", data, context, positions)
-
-        def skips(data: MappingABC[str, Any]) -> bool:
-            return not Walk(self.tree, data, context or _NO_CONTEXT).applies()
-
-        for found in group_rows(records, key_of, Same(self.tree.same, self._same), refuse, skips):
-            if isinstance(found, RecordFaults):
-                yield found
-            elif isinstance(found, tuple):
-                yield self._unit(found[1], found[1].positions, system, context, found[0])
-            else:
-                yield Unit("", found.data, (found.position,))
+        return key_of
 
     def _unit(
         self,

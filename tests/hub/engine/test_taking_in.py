@@ -236,3 +236,13 @@ def test_status_tells_of_runs_and_refusals(hub: Hub, tmp_path: Path) -> None:
     row = next(row for row in hub.status() if (row.system, row.flow) == ("north", "stock"))
     assert (row.outcome, row.open_quarantine, row.counts["created"]) == ("ok", 1, 1)
     assert hub.check("north") == "folder found"
+
+
+def test_an_order_whose_rows_stand_apart_is_not_taken_in_by_halves(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "north" / "lines" / "a.csv").write_text("1,A,1\n2,A,1\n3,A,1\n2,B,1\n")
+    report = hub.pull("north", "lines")
+    assert (report.created, [row[1] for row in store_of(hub)["entity"]]) == (2, ["north/1", "north/3"])
+    (row,) = hub.quarantine_list()
+    assert (row.subject, row.code) == ("2", "group_split")
+    assert "line 2" in row.reason_en
+    assert "line 4" in row.reason_en
