@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta, timezone
 from typing import BinaryIO
 
-from connectors.contract import Call, Page, Refused, Retry
+from connectors.contract import Call, Misconfigured, Page, Refused, Retry
 from connectors.file_exchange.config import FileExchangeConfig, InInterface
 from connectors.file_exchange.formats import layout_of, looks_complete
 from connectors.file_exchange.patterns import NamePattern, ParsedName
@@ -57,7 +57,13 @@ class Inbox:
             yield from self._release(str(released))
             return
         folder = self._interface.folder
-        waiting = self._ready(self._files.list(folder))  # a missing folder is told before anything is made
+        try:
+            waiting = self._ready(self._files.list(folder))
+        except FileNotFoundError:
+            raise Misconfigured(
+                f"interface {self._interface.name}: there is no folder {folder!r} at {self._files.describe()}; "
+                "create it or mend `folder`"
+            ) from None
         for which in ("processing", "done"):
             self._files.make_folder(self._interface.place(which))
         for left in self._parsed(self._files.list(self._interface.place("processing"))):
@@ -254,12 +260,18 @@ class Inbox:
 
     # ------------------------------------------------------------ what a person decided
 
+    def _held(self) -> list[str]:
+        try:
+            return [info.name for info in self._files.list(self._interface.place("held"))]
+        except FileNotFoundError:
+            return []
+
     def _release(self, name: str) -> Iterator[Page]:
         """Take in a held file after all: as the correction of the one that came before."""
         parsed = self._names.parse(name)
         held = join(self._interface.place("held"), name)
         if parsed is None or not self._files.exists(held):
-            known = ", ".join(info.name for info in self._files.list(self._interface.place("held"), "*"))
+            known = ", ".join(self._held())
             raise Refused(f"{name} is not held; held are: {known or 'none'} ({name} は保留されていません)")
         self._files.make_folder(self._interface.place("processing"))
         self._files.rename(held, join(self._interface.place("processing"), name))

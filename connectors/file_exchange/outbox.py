@@ -86,6 +86,10 @@ class Outbox:
     def _prepare(
         self, content: bytes, batch: Batch, rows: int, token: str, above: str | None = None
     ) -> _Note:
+        try:
+            self._files.list(self._interface.folder)
+        except FileNotFoundError:
+            raise self._no_folder() from None  # making `sent` below it would make it, and nobody reads there
         name = self._next_name(batch, above)
         folder = self.sent_folders()[0]
         self._files.make_folder(folder)
@@ -101,6 +105,13 @@ class Outbox:
         }  # fmt: skip
         self._files.write(f"{note.base}.json", json.dumps(about, ensure_ascii=False).encode(), overwrite=True)
         return note
+
+    def _no_folder(self) -> Misconfigured:
+        interface = self._interface
+        return Misconfigured(
+            f"interface {interface.name}: there is no folder {interface.folder!r} at {self._files.describe()}; "
+            "create it or mend `folder`"
+        )
 
     def _next_name(self, batch: Batch, above: str | None) -> str:
         names, day = self._interface.names, batch.business_date or self._now.date()
@@ -126,7 +137,7 @@ class Outbox:
             self._files.rename(f"{note.base}.data", join(folder, note.name))
         except FileNotFoundError:
             if self._files.exists(f"{note.base}.data"):
-                raise Misconfigured(f"there is no folder {folder!r} at {self._files.describe()}") from None
+                raise self._no_folder() from None
             # else it was renamed by an earlier attempt: it is sent, whether or not the partner has fetched it
         except FileExistsError:
             return False

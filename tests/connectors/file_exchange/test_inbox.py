@@ -94,6 +94,8 @@ def test_a_changed_file_under_the_same_name_is_held_until_a_person_decides(desk:
 
 
 def test_a_release_of_something_that_is_not_held_says_what_is(desk: Desk) -> None:
+    with pytest.raises(Refused, match="held are: none"):
+        desk.pull(release=FIRST)
     desk.drop(f"in/held/{SECOND}")
     with pytest.raises(Refused, match=f"{FIRST} is not held; held are: {SECOND}"):
         desk.pull(release=FIRST)
@@ -329,8 +331,11 @@ def test_snapshots_are_complete_listings(desk: Desk) -> None:
 
 def test_a_missing_folder_is_told(desk: Desk) -> None:
     desk.interfaces = [incoming(folder="nowhere")]
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(
+        Misconfigured, match=r"there is no folder 'nowhere' at .*; create it or mend `folder`"
+    ):
         desk.pull()
+    assert not (desk.root / "nowhere").exists()
     with pytest.raises(Misconfigured, match="there is no folder 'nowhere' at"):
         connector.check_function(desk.call())  # type: ignore[misc]
 

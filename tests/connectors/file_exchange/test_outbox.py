@@ -174,13 +174,29 @@ def test_a_name_someone_else_used_is_passed_over(desk: Desk) -> None:
     assert (desk.root / "out" / FILE).read_bytes() == b"theirs"
 
 
-def test_a_missing_folder_is_never_taken_for_a_fetched_file(desk: Desk) -> None:
+def test_a_folder_that_goes_missing_between_the_steps_is_not_taken_for_sent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk.interfaces = [outgoing(sent="journal")]
-    (desk.root / "out").rmdir()
-    for _ in range(2):
-        with pytest.raises(Misconfigured, match="there is no folder 'out'"):
-            desk.push(change("a", ROW))
-    (desk.root / "out").mkdir()
+    original = LocalFolder.rename
+    monkeypatch.setattr(
+        LocalFolder, "rename", lambda *_, **__: (_ for _ in ()).throw(FileNotFoundError("no folder"))
+    )
+    with pytest.raises(Misconfigured, match="there is no folder 'out'"):
+        desk.push(change("a", ROW))
+    monkeypatch.setattr(LocalFolder, "rename", original)
+    desk.push(change("a", ROW))
+    assert out(desk) == [f"out/{FILE}"]
+
+
+def test_a_missing_folder_is_never_taken_for_a_fetched_file(desk: Desk) -> None:
+    for sent in ("journal", None):
+        desk.interfaces = [outgoing(sent=sent)]
+        (desk.root / "out").rmdir()
+        for _ in range(2):
+            with pytest.raises(Misconfigured, match="there is no folder 'out'"):
+                desk.push(change("a", ROW))
+        (desk.root / "out").mkdir()
     desk.push(change("a", ROW))
     assert out(desk) == [f"out/{FILE}"]
 
