@@ -19,6 +19,7 @@ from connectors.contract import (
     Sink,
     Verdict,
 )
+from hub.progress import Counter
 from hub.quarantine import Refusal, put_refusals, resolve_outgoing
 from hub.reports import PushReport
 from hub.store.tables import delivery, delivery_attempt, delivery_change
@@ -55,12 +56,14 @@ class Sender:
         mapping: str,
         kind: str,
         report: PushReport,
+        counter: Counter,
     ) -> None:
         self._engine = engine
         self._call = call
         self._sink = sink
         self._names = _Names(call.system, flow, mapping, kind)
         self._report = report
+        self._counter = counter
         self._tried: set[int] = set()
         self._unsettled: list[Retry] = []
 
@@ -71,6 +74,8 @@ class Sender:
         """
         with self._engine.connect() as connection:
             waiting = [i for i in _open_deliveries(connection, self._names) if i not in self._tried]
+            if self._counter.watched:
+                self._counter.expect(connection.scalar(_UNSETTLED, {"ids": waiting}) or 0)
         for delivery_id in waiting:
             self._tried.add(delivery_id)
             with self._engine.begin() as connection:
@@ -101,6 +106,7 @@ class Sender:
         with self._engine.begin() as connection:
             tried = _Attempt(delivery_id, attempt, pending, outcomes, error)
             settled = _record(connection, self._names, tried, self._report)
+        self._counter.add(len(pending))
         if error is not None and not isinstance(error, Refused):
             raise error
         if not settled:
@@ -154,6 +160,9 @@ class _Attempt:
         return final
 
 
+_UNSETTLED = text(
+    "SELECT count(*) FROM delivery_change WHERE delivery_id = ANY(CAST(:ids AS bigint[])) AND verdict IS NULL"
+)
 _BEHIND = text("""
     SELECT EXISTS (
         SELECT 1 FROM delivery AS d

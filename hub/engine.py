@@ -24,6 +24,7 @@ from hub.feed import horizon, load_position, more_behind
 from hub.home import Settings
 from hub.outgoing import OutgoingFlow, queue_entities, queue_round
 from hub.postgres import database_url
+from hub.progress import Counter, Watch
 from hub.reports import FlowStatus, PullReport, PushReport, QuarantineRow, ReplayReport
 from hub.secrets import connection
 from hub.store.database import SchemaBehind, migrate, open_engine, schema_is_current, try_lock
@@ -130,17 +131,24 @@ class Hub:
 
     # ------------------------------------------------------------------ pull
 
-    def pull(self, system: str, flow: str, params: Mapping[str, Any] | None = None) -> PullReport:
-        """Read what is new in the system and take it in, page by page.
+    def pull(
+        self,
+        system: str,
+        flow: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        watch: Watch | None = None,
+    ) -> PullReport:
+        """Read what is new in the system and take it in, page by page; `watch` is told of records taken in.
 
         Raises Retry, Refused or Misconfigured as the source did; pages stored before that are taken in.
         """
         bound = self.bind(system, flow)
         report = PullReport(system=system, flow=flow)
         with self._run(bound, "pull", report), self._call(bound, params) as call:
-            listing = self._listing(bound)
+            listing, counter = self._listing(bound), Counter(watch)
             for intake_id in self._leftovers(bound):
-                self._take_in(bound, intake_id, call, report, listing=listing)
+                self._take_in(bound, intake_id, call, report, counter, listing=listing)
                 report.recovered += 1
             source = bound.source
             pages = source.run(call, self._cursor(bound))
@@ -158,7 +166,7 @@ class Hub:
                     report.notes.append(page.note)
                 if stored is not None:
                     report.pages += 1
-                    self._take_in(bound, stored, call, report, listing=listing)
+                    self._take_in(bound, stored, call, report, counter, listing=listing)
         return report
 
     def _listing(self, bound: BoundFlow) -> Listing:
@@ -185,15 +193,17 @@ class Hub:
         intake_id: int,
         call: Call[Any],
         report: PullReport,
+        counter: Counter,
         only: frozenset[int] | None = None,
         listing: Listing | None = None,
     ) -> None:
         """Take a stored page in, answer it where the system wants an answer, and only then mark it as finished."""
         with self.engine.connect() as connection:
             item = intakes.load_intake(connection, intake_id)
+        counter.at(item.name or f"{item.source} #{item.id}")
         taken = take_in(
-            self.engine, item, bound.source, call.config,
-            mappings=bound.mappings, context=bound.context, authority=self.systems.authority, only=only,
+            self.engine, item, bound.source, call.config, mappings=bound.mappings, context=bound.context,
+            authority=self.systems.authority, only=only, counter=counter,
         )  # fmt: skip
         if bound.source.acknowledge is not None and item.name is not None:
             with self.engine.connect() as connection:
@@ -235,16 +245,24 @@ class Hub:
 
     # ------------------------------------------------------------------ push
 
-    def push(self, system: str, flow: str, params: Mapping[str, Any] | None = None) -> PushReport:
+    def push(
+        self,
+        system: str,
+        flow: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        watch: Watch | None = None,
+    ) -> PushReport:
         """Send what changed: unfinished deliveries first, then the change feed up to this moment.
 
         `params`: {"keys": [...]} looks at these entities wherever the feed stands; {"all": true} at every entity.
-        What the ledger already holds is never sent again. Raises Retry, Refused or Misconfigured.
+        What the ledger already holds is never sent again. `watch` is told of changes the sink was handed.
+        Raises Retry, Refused or Misconfigured.
         """
         bound = self.bind(system, flow)
         report = PushReport(system=system, flow=flow)
         with self._run(bound, "push", report), self._call(bound, params) as call:
-            sender = self._sender(bound, call, report)
+            sender = self._sender(bound, call, report, Counter(watch))
             report.resumed = sender.send_open()
             wanted = dict(params or {})
             if wanted.get("keys") or wanted.get("all"):
@@ -285,7 +303,7 @@ class Hub:
             report.read += len(ids)
             queue_entities(connection, bound.outgoing, ids, report)
 
-    def _sender(self, bound: BoundFlow, call: Call[Any], report: PushReport) -> Sender:
+    def _sender(self, bound: BoundFlow, call: Call[Any], report: PushReport, counter: Counter) -> Sender:
         mapping = bound.mappings[0]
         return Sender(
             self.engine,
@@ -295,6 +313,7 @@ class Hub:
             mapping=mapping.name,
             kind=mapping.entity,
             report=report,
+            counter=counter,
         )
 
     # ------------------------------------------------------------------ quarantine
@@ -320,16 +339,19 @@ class Hub:
         with self.engine.begin() as connection:
             return quarantine.discard(connection, ids, reason)
 
-    def quarantine_replay(self, ids: Sequence[int]) -> ReplayReport:
+    def quarantine_replay(self, ids: Sequence[int], *, watch: Watch | None = None) -> ReplayReport:
         """Try refused records again with today's mappings, tables and layouts.
 
         Incoming rows are read again from the page they came in; outgoing ones are mapped and sent anew.
+        `watch` is told of rows tried.
         """
         report = ReplayReport()
+        counter = Counter(watch)
         with self.engine.connect() as connection:
-            rows = {row.id: row for row in quarantine.list_rows(connection, ids=ids)}
+            rows = {row.id: row for row in quarantine.list_rows(connection, ids=ids, limit=len(ids))}
             details = [quarantine.show_row(connection, row_id) for row_id in rows]
         report.tried = len(rows)
+        counter.expect(len(rows))
         pages: dict[int, list[dict[str, Any]]] = {}
         outgoing: dict[tuple[str, str], list[int]] = {}
         for row in details:
@@ -339,13 +361,15 @@ class Hub:
                 outgoing.setdefault((row["system"], row["flow"]), []).append(row["entity_id"])
         for intake_id, group in sorted(pages.items()):
             self._replay_page(intake_id, group, report)
+            counter.add(len(group))
         for (system, flow), entity_ids in outgoing.items():
             self._replay_entities(system, flow, entity_ids)
+            counter.add(len(entity_ids))
         with self.engine.begin() as connection:
             connection.execute(
                 text("UPDATE quarantine SET replays = replays + 1 WHERE id = ANY(:ids)"), {"ids": list(rows)}
             )
-            left = [row.id for row in quarantine.list_rows(connection, ids=list(rows))]
+            left = [row.id for row in quarantine.list_rows(connection, ids=list(rows), limit=len(rows))]
         report.still_refused = len(left) - report.missing
         report.through = report.tried - len(left)
         return report
@@ -360,7 +384,7 @@ class Hub:
         positions = frozenset(position for row in rows for position in row["positions"])
         pulled = PullReport(system=bound.system.system, flow=bound.name)
         with self._run(bound, "replay", pulled), self._call(bound, None) as call:
-            self._take_in(bound, intake_id, call, pulled, only=positions)
+            self._take_in(bound, intake_id, call, pulled, Counter(None), only=positions)
 
     def _replay_entities(self, system: str, flow: str, entity_ids: Sequence[int]) -> None:
         bound = self.bind(system, flow)
@@ -368,7 +392,7 @@ class Hub:
         with self._run(bound, "replay", report), self._call(bound, None) as call:
             with self.engine.begin() as connection:
                 queue_entities(connection, bound.outgoing, entity_ids, report)
-            sender = self._sender(bound, call, report)
+            sender = self._sender(bound, call, report, Counter(None))
             sender.send_open()
             sender.finish()
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, text
 from connectors.contract import Deletes, Fault, Record, Source
 from hub.entities import Draft, Raced, Written, content_of, write_drafts
 from hub.intake import Intake, decode
+from hub.progress import Counter
 from hub.quarantine import Refusal, put_refusals, resolve_subjects
 from hub.reports import TakeIn
 from hub.store.database import digest
@@ -39,6 +40,9 @@ _REMEMBER_REFUSED = text("""
         SET hash = excluded.hash, mapping_version = excluded.mapping_version, intake_id = excluded.intake_id,
             position = excluded.position
 """)
+
+
+_UNWATCHED = Counter(None)
 
 
 @dataclass(slots=True)
@@ -87,6 +91,7 @@ class Setting:
     """Replay: only the units these positions belong to, whatever was known of them."""
     listing: bool = False
     """Remember what was seen: the page belongs to a listing in which absence means deletion."""
+    counter: Counter = _UNWATCHED
 
 
 def take_in(
@@ -99,6 +104,7 @@ def take_in(
     context: Mapping[str, Any],
     authority: Mapping[str, Mapping[str, str]],
     only: frozenset[int] | None = None,
+    counter: Counter = _UNWATCHED,
 ) -> TakenIn:
     """Take a stored page in through every mapping of its flow. The caller then marks it as finished."""
 
@@ -119,12 +125,17 @@ def take_in(
             number == 0,
             only,
             listing=number == 0 and source.deletes is Deletes.ABSENCE,
+            counter=counter,
         )
-        result.join(take_in_records(setting, records()))
+        # a group whose rows do not stand together must be known before its first part is taken in
+        apart = mapping.rows_apart(records(), context)
+        result.join(take_in_records(setting, records(), apart))
     return result
 
 
-def take_in_records(setting: Setting, records: Iterable[Record | Fault]) -> TakenIn:
+def take_in_records(
+    setting: Setting, records: Iterable[Record | Fault], apart: Mapping[str, Any] | None = None
+) -> TakenIn:
     """Take records in through one mapping, chunk by chunk.
 
     Rows that could not be read go into quarantine once, with the first mapping; the document such a row belongs to
@@ -142,7 +153,7 @@ def take_in_records(setting: Setting, records: Iterable[Record | Fault]) -> Take
             yield row
 
     chunk: list[Unit | RecordFaults] = []
-    for unit in setting.mapping.units(watched(), setting.context):
+    for unit in setting.mapping.units(watched(), setting.context, apart=apart):
         if setting.listing:
             result.seen.add(_record_id(setting, unit) if isinstance(unit, Unit) else unit.external_id or "")
         if _wanted(setting, unit):
@@ -173,9 +184,11 @@ def _take_chunk(setting: Setting, chunk: Sequence[Unit | RecordFaults]) -> Taken
     while True:
         try:
             with setting.engine.begin() as connection:
-                return _write_chunk(connection, setting, chunk)
+                taken = _write_chunk(connection, setting, chunk)
         except Raced:
             continue
+        setting.counter.add(len(chunk))
+        return taken
 
 
 def _record_id(setting: Setting, unit: Unit) -> str:
