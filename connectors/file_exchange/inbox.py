@@ -25,6 +25,7 @@ from connectors.transport.files import FileInfo, join
 __all__ = ["Inbox"]
 
 JST = timezone(timedelta(hours=9), "JST")
+_MANY = 10_000
 _BLANK = b"\r\n\x1a\xef\xbb\xbf"
 
 
@@ -131,10 +132,34 @@ class Inbox:
             last = 0
         if last == self._names.highest:
             return None  # 999 is followed by 001, and anything may be the next by now
-        first, until = last + 1, parsed.sequence - 1
-        if first > until:
+        if last + 1 >= parsed.sequence:
             return None
-        return f"{first}" if first == until else f"{first}..{until}"
+        if parsed.sequence - last > _MANY:
+            return f"{last + 1}..{parsed.sequence - 1}"
+        missing = sorted(set(range(last + 1, parsed.sequence)) - self._put_away(parsed, daily))
+        if not missing:
+            return None
+        return f"{missing[0]}" if len(missing) == 1 else f"{missing[0]}..{missing[-1]}"
+
+    def _put_away(self, parsed: ParsedName, daily: bool) -> set[int]:
+        """Numbers that came and were put away without being taken in: skipped as a repetition, held, rejected."""
+        today = self._call.now().astimezone(JST)
+        days = (f"{self._interface.place('done')}/{day:%Y%m%d}" for day in (today, today - timedelta(days=1)))
+        numbers: set[int] = set()
+        for folder in (*days, self._interface.place("held"), self._interface.place("error")):
+            for other in self._parsed(self._listed(folder)):
+                same = (
+                    other.before_sequence == parsed.before_sequence if daily else other.start == parsed.start
+                )
+                if same and other.sequence is not None:
+                    numbers.add(other.sequence)
+        return numbers
+
+    def _listed(self, folder: str) -> list[FileInfo]:
+        try:
+            return self._files.list(folder)
+        except FileNotFoundError:
+            return []
 
     # ------------------------------------------------------------ one file
 
@@ -260,18 +285,12 @@ class Inbox:
 
     # ------------------------------------------------------------ what a person decided
 
-    def _held(self) -> list[str]:
-        try:
-            return [info.name for info in self._files.list(self._interface.place("held"))]
-        except FileNotFoundError:
-            return []
-
     def _release(self, name: str) -> Iterator[Page]:
         """Take in a held file after all: as the correction of the one that came before."""
         parsed = self._names.parse(name)
         held = join(self._interface.place("held"), name)
         if parsed is None or not self._files.exists(held):
-            known = ", ".join(self._held())
+            known = ", ".join(info.name for info in self._listed(self._interface.place("held")))
             raise Refused(f"{name} is not held; held are: {known or 'none'} ({name} は保留されていません)")
         self._files.make_folder(self._interface.place("processing"))
         self._files.rename(held, join(self._interface.place("processing"), name))

@@ -168,6 +168,14 @@ def test_a_person_may_go_on_without_the_missing_file(desk: Desk) -> None:
     assert [p.name for p in desk.pull(accept_gap=True)] == [THIRD]
 
 
+def test_a_number_that_was_skipped_as_a_repetition_is_not_missing(desk: Desk) -> None:
+    desk.interfaces = [incoming(sequence="daily", gap="wait")]
+    desk.drop(f"in/{FIRST}", body(1))
+    desk.drop(f"in/{SECOND}", body(1))
+    desk.drop(f"in/{THIRD}", body(3))
+    assert [p.name for p in desk.pull() if p.content is not None] == [FIRST, THIRD]
+
+
 def test_running_numbers_go_on_over_days_and_start_again_at_the_top(desk: Desk) -> None:
     desk.interfaces = [incoming(sequence="running", gap="wait")]
     for name in ("A_20261120_998.csv", "A_20261121_999.csv", "A_20261122_001.csv"):
