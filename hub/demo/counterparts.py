@@ -37,6 +37,7 @@ class Counterparts:
         self._folder = settings.home.root / "demo"
         self._core = self._folder / "core"
         self._wms = self._folder / "wms"
+        self.refusals: list[str] = []
 
     def start(self) -> None:
         """Start what is not running, and write down how the hub reaches it."""
@@ -71,7 +72,11 @@ class Counterparts:
         self._run("sandbox.wms", "work", self._wms)
 
     def _run(self, module: str, *arguments: str | Path) -> None:
-        """Run a stand-in's command. Raises HubError with what it said; 1 means that it refused something, as it may."""
+        """Run a stand-in's command; 1 means that it refused something, as it may.
+
+        What it refused is kept in `refusals`: files have no other way to say so than the partner's own screen.
+        Raises HubError with what a command said that failed.
+        """
         command = [sys.executable, "-m", module, *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=_python_env())  # noqa: S603
         if done.returncode > 1 or (done.returncode and done.stderr):
@@ -79,6 +84,7 @@ class Counterparts:
             raise HubError(
                 f"デモの相手役 {module} が失敗しました:\n{said}", f"the demo's {module} failed:\n{said}"
             )
+        self.refusals += [line.strip() for line in done.stdout.splitlines() if line.startswith("  ")]
 
     # ------------------------------------------------------------------ starting
 

@@ -16,7 +16,8 @@ from hub.demo.report import newest_run, outcome_line, show_day, totals
 from hub.demo.road import ROAD, Step
 from hub.engine import Hub
 from hub.home import Home, Settings
-from hub.postgres import EmbeddedPostgres
+from hub.postgres import EmbeddedPostgres, database_url
+from hub.store.database import migrate, open_engine
 from hub.words import HubError, Words
 
 __all__ = ["run_demo", "stop_everything"]
@@ -55,6 +56,9 @@ def stop_everything(home: Home) -> list[str]:
 def _run(settings: Settings, tell: _Teller) -> None:
     with tell.step(Words("PostgreSQL とハブの準備", "PostgreSQL and the hub")):
         settings.home.create()
+        engine = open_engine(database_url(settings=settings))
+        migrate(engine)
+        engine.dispose()
         with Hub.open(settings) as hub:
             behind = newest_run(hub)
     counterparts = Counterparts(settings)
@@ -90,6 +94,9 @@ def _take(step: Step, settings: Settings, api: AirflowApi, counterparts: Counter
     if step.before is not None and step.scene is not None:
         with tell.step(step.scene, scene=True):
             step.before(counterparts)
+        for refusal in counterparts.refusals:
+            tell.say(f"  相手が受け付けませんでした: {refusal}", f"  the other side refused: {refusal}")
+        counterparts.refusals.clear()
     title = str(api.dags()[step.dag_id]["dag_display_name"])
     with tell.step(Words(title, title)) as done, Hub.open(settings) as hub:
         behind = newest_run(hub)
@@ -135,7 +142,8 @@ class _Teller:
         said: list[str] = []
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         began = time.monotonic()
-        with Progress(*columns, console=self.console, transient=True) as progress:
+        watched = self.console.is_terminal
+        with Progress(*columns, console=self.console, transient=True, disable=not watched) as progress:
             progress.add_task(title.say())
             yield said
         mark = "[dim]·[/]" if scene else "[green]✓[/]"

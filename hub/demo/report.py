@@ -26,7 +26,7 @@ _COUNTS = {
     "records": Words("受信", "received"),
     "created": Words("新規", "new"),
     "updated": Words("更新", "changed"),
-    "sent": Words("送信", "sent"),
+    "done": Words("受理", "accepted"),
     "quarantined": Words("隔離", "quarantined"),
     "refused": Words("拒否", "refused"),
 }
@@ -36,7 +36,9 @@ _QUIET = Words("変更なし", "nothing changed")
 def outcome_line(report: Mapping[str, Any]) -> str:
     """The counts of one run that are not nought."""
     parts = [f"{words.say()} {report[name]}" for name, words in _COUNTS.items() if report.get(name)]
-    return " · ".join(parts) or _QUIET.say()
+    if not any(report.get(name) for name in _COUNTS if name != "records"):
+        parts.append(_QUIET.say())
+    return " · ".join(parts)
 
 
 def newest_run(hub: Hub) -> int:
@@ -80,7 +82,6 @@ def _show_in(hub: Hub, day: Totals, console: Console) -> None:
 
 def _show_out(hub: Hub, day: Totals, console: Console) -> None:
     columns = (
-        ("sent", Words("送信", "sent")),
         ("done", Words("受理", "accepted")),
         ("refused", Words("拒否", "refused")),
         ("quarantined", Words("送れないもの", "could not be written")),
@@ -128,9 +129,9 @@ def _show_quarantine(hub: Hub, console: Console) -> None:
 
 def _examples(rows: Sequence[QuarantineRow]) -> Iterable[str]:
     for row in rows[:EXAMPLES]:
-        line = Words("{n} 行目", "line {n}").say().format(n=row.position) if row.position is not None else ""
-        where = " ".join(part for part in (row.name or "", line) if part)
         reason = Words(row.reason_ja, row.reason_en).say()
+        line = "" if row.position is None else Words(f"{row.position}行目", f"line {row.position}").say()
+        where = " ".join(part for part in (row.name, line if line not in reason else "") if part)
         yield f"{where}: {reason}" if where else reason
     if len(rows) > EXAMPLES:
         yield f"… +{len(rows) - EXAMPLES}"

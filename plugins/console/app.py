@@ -16,7 +16,7 @@ from starlette.middleware.base import RequestResponseEndpoint
 from hub.reports import FlowStatus, QuarantineRow, ReplayReport
 from hub.words import Language, language
 from plugins.console.doors import Rights, rights, same_origin
-from plugins.console.rows import flow_rows, quarantine_groups
+from plugins.console.rows import flow_rows, flow_title, quarantine_groups
 from plugins.console.words import WORDS
 
 __all__ = ["ConsoleHub", "console_app"]
@@ -108,11 +108,12 @@ def console_app(open_hub: OpenHub) -> FastAPI:
             found = hub.quarantine_list(system=system, flow=flow, state="open", limit=SHOWN + 1)
             rows = [row for row in found[:SHOWN] if who.may_see(_dag_id(row))]
             groups = quarantine_groups(rows, hub.systems, lang, may_replay=who.may_run)
+            title = flow_title(hub.systems, system, flow, lang) if system else ""
         more = WORDS["shown_first"].say(lang).format(count=SHOWN) if len(found) > SHOWN else ""
         message, kind = _message(request, lang)
         return pages.html(
             request, "quarantine.html", root=root, page="quarantine", groups=groups, more=more,
-            filter_title=f"{system} {flow or ''}" if system else "", query=_query(system, flow),
+            filter_title=title, query=_query(system, flow),
             message=message, message_kind=kind,
         )  # fmt: skip
 
@@ -172,7 +173,8 @@ def _message(request: Request, lang: Language) -> tuple[str, str]:
         return WORDS["nothing_chosen"].say(lang), "bad"
     if told.get("tried", "").isdigit():
         counts = {name: told.get(name, "0") for name in ("tried", "through", "still_refused", "missing")}
-        return WORDS["replayed"].say(lang).format(**counts), "good"
+        kind = "good" if counts["through"] != "0" else "bad"
+        return WORDS["replayed"].say(lang).format(**counts), kind
     return "", ""
 
 

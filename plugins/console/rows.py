@@ -11,7 +11,7 @@ from hub.reports import FlowStatus, QuarantineRow
 from hub.words import Language
 from plugins.console.words import WORDS
 
-__all__ = ["flow_rows", "quarantine_groups"]
+__all__ = ["flow_rows", "flow_title", "quarantine_groups"]
 
 JST = ZoneInfo("Asia/Tokyo")
 COUNTS = ("records", "created", "updated", "unchanged", "skipped", "quarantined", "read", "sent", "done", "retry",
@@ -64,7 +64,7 @@ def quarantine_groups(
         group = groups.setdefault(
             (row.system, row.flow, row.code, row.column),
             {
-                "flow_title": f"{_system_title(systems, row.system, lang)} / {row.flow}",
+                "flow_title": flow_title(systems, row.system, row.flow, lang),
                 "code": row.code,
                 "reason": reason,
                 "may_replay": may_replay(dag_id),
@@ -99,6 +99,15 @@ def _counts(counts: dict[str, Any], lang: Language) -> str:
 
 def _when(moment: datetime | None) -> str:
     return "" if moment is None else moment.astimezone(JST).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def flow_title(systems: Any, system: str, flow: str | None, lang: Language) -> str:
+    """ "通販基幹 / 受注の取込"; names where the system file gives no titles."""
+    found = systems.systems.get(system)
+    flows = getattr(found, "flows", {})
+    title = getattr(flows.get(flow), "title", None)
+    name = (title.ja if lang == "ja" else title.en) if title else flow
+    return " / ".join(part for part in (_system_title(systems, system, lang), name) if part)
 
 
 def _system_title(systems: Any, system: str, lang: Language) -> str:
