@@ -1,0 +1,34 @@
+"""The replay window: a signed time must be near now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from connectors.contract import Refused
+
+__all__ = ["DEFAULT_WINDOW", "Clock", "utc_now", "within_window"]
+
+Clock = Callable[[], datetime]
+"""Gives the present moment, aware."""
+
+DEFAULT_WINDOW = timedelta(minutes=5)
+"""Stripe's tolerance; also holds clocks that differ a little."""
+
+
+def utc_now() -> datetime:
+    """The clock of this machine."""
+    return datetime.now(UTC)
+
+
+def within_window(signed_at: datetime, *, window: timedelta = DEFAULT_WINDOW, now: Clock = utc_now) -> None:
+    """Raise `Refused` (code `outside_window`) when `signed_at` is further than `window` from now, in either
+    direction: a time far ahead would open the door for as long.
+    """
+    distance = abs(now() - signed_at)
+    if distance > window:
+        raise Refused(
+            f"the call was signed {distance.total_seconds():.0f} s away from this machine's time, "
+            f"allowed are {window.total_seconds():.0f} s: a replay, or a clock that is wrong",
+            code="outside_window",
+        )
