@@ -117,6 +117,8 @@ class Fault:
     `reason_ja` the same in Japanese; `raw` are the bytes as received, kept so that the row can be replayed.
     `hint` holds the columns that could be read all the same: it tells which document an unreadable row
     belongs to, so that an order is not taken in without one of its lines.
+    `whole` says that nothing of the page could be read because of it (a header that does not fit): replaying it takes
+    the whole page in, not one row.
     """
 
     position: int
@@ -127,6 +129,7 @@ class Fault:
     value: str | None = None
     hint: Mapping[str, Any] | None = None
     reason_ja: str | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import csv
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from operator import itemgetter
 from typing import IO, Any
@@ -20,7 +20,7 @@ from connectors.contract import Fault, Record
 from connectors.files.charset import corrupt_characters, first_bad_byte, private_characters
 from connectors.files.csv_opening import SURROGATE, OpenCsv, about, open_csv
 from connectors.files.layout import Column, CsvLayout, CsvTrailer
-from connectors.files.messages import fault
+from connectors.files.messages import cut_tail, fault, trailer_tail
 
 __all__ = ["read_csv"]
 
@@ -50,9 +50,8 @@ def read_csv(
 
     `Record.position` is the 1-based line on which the row starts. Values are the text as it stands in the file.
     """
-    if layout.trailer is None or layout.on_wrong_trailer == "report":
-        return _rows(stream, layout, empty_is_error, gaiji or {})
-    return _all_or_nothing(stream, layout, empty_is_error, gaiji or {})
+    read = _all_or_nothing if _strict(layout) else _rows
+    return read(stream, layout, empty_is_error, gaiji or {})
 
 
 def _all_or_nothing(
@@ -65,7 +64,7 @@ def _all_or_nothing(
         first = _rows(spool, layout, empty_is_error, gaiji)
         bad = [item for item in first if isinstance(item, Fault) and item.code in _WRONG_ENDS]
         if bad:
-            yield from bad
+            yield from (replace(item, whole=True) for item in bad)
             return
         spool.seek(0)
         yield from _rows(spool, layout, empty_is_error, gaiji)
@@ -227,7 +226,7 @@ class _Reader:
     def _cut(self, row: Sequence[str], start: int, raw: bytes) -> Fault:
         width = self._header.width
         return fault(
-            "cut_file", start, raw, hint=self._hint(row),
+            "cut_file", start, raw, hint=self._hint(row), **cut_tail(strict=_strict(self._layout)),
             detail_ja=f"{width}列中{len(row)}列まで", detail_en=f"{len(row)} of {width} columns",
         )  # fmt: skip
 
@@ -300,33 +299,28 @@ class _Reader:
             for name in sums:
                 sums[name] += _number(data.get(name)) or 0
             yield item
-        tail_ja, tail_en = _tail(self._layout)
+        tail = trailer_tail(strict=_strict(self._layout))
         if seen is None:
-            yield fault("no_trailer", self._lines.last or 1, b"", tail_ja=tail_ja, tail_en=tail_en)
+            yield fault("no_trailer", self._lines.last or 1, b"", **tail)
             return
         if trailer.count is not None:
             said = _number(_cell(seen.row, trailer.count))
             if said != counted:
                 yield fault(
                     "trailer_count", seen.line, seen.raw, value=_cell(seen.row, trailer.count),
-                    expected=_cell(seen.row, trailer.count), found=counted, tail_ja=tail_ja, tail_en=tail_en,
+                    expected=_cell(seen.row, trailer.count), found=counted, **tail,
                 )  # fmt: skip
         for number, name in trailer.sums.items():
             said = _number(_cell(seen.row, number))
             if said != sums[name]:
                 yield fault(
                     "trailer_sum", seen.line, seen.raw, column=name, value=_cell(seen.row, number),
-                    expected=_cell(seen.row, number), found=sums[name], tail_ja=tail_ja, tail_en=tail_en,
+                    expected=_cell(seen.row, number), found=sums[name], **tail,
                 )  # fmt: skip
 
 
-def _tail(layout: CsvLayout) -> tuple[str, str]:
-    if layout.on_wrong_trailer == "strict":
-        return ("このファイルは1行も取り込んでいません。", "No row of this file was taken in.")
-    return (
-        "読めた行は取り込みました。送信元に件数を確認してください。",
-        "The rows that could be read were taken in. Check the count with the sender.",
-    )
+def _strict(layout: CsvLayout) -> bool:
+    return layout.trailer is not None and layout.on_wrong_trailer == "strict"
 
 
 def _cell(row: Sequence[str], number: int) -> str:

@@ -6,7 +6,7 @@ Never read such a file line by line: a record may hold 0A or 0D bytes, and many 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import IO, Any
@@ -14,7 +14,7 @@ from typing import IO, Any
 from connectors.contract import Fault, Record
 from connectors.files.charset import codec_name, first_bad_byte
 from connectors.files.layout import FixedField, FixedLayout, RecordKind
-from connectors.files.messages import fault
+from connectors.files.messages import cut_tail, fault, trailer_tail
 from connectors.files.numbers import read_number
 
 __all__ = ["read_fixed"]
@@ -60,7 +60,7 @@ def read_fixed(
         return
     held = list(reader.run(stream, empty_is_error))
     wrong = [item for item in held if isinstance(item, Fault) and item.code in _FILE_FAULTS]
-    yield from wrong or held
+    yield from [replace(item, whole=True) for item in wrong] or held
 
 
 _FILE_FAULTS = frozenset({"trailer_count", "trailer_sum", "no_trailer", "cut_file"})
@@ -74,22 +74,15 @@ class _Reader:
         self._closing = [record for record in layout.records if record.role in ("trailer", "end")]
         self._group = _Group()
         self._role = ""
-        strict = layout.on_wrong_trailer == "strict"
-        self._tail = (
-            ("このファイルは1件も取り込んでいません。", "No row of this file was taken in.")
-            if strict
-            else (
-                "読めたレコードは取り込みました。送信元に確認してください。",
-                "The records that could be read were taken in. Check with the sender.",
-            )
-        )
+        self._strict = layout.on_wrong_trailer == "strict"
+        self._tail = trailer_tail(strict=self._strict)
 
     def run(self, stream: IO[bytes], empty_is_error: bool) -> Iterator[Record | Fault]:
         number = 0
         for number, raw in enumerate(_records(stream, self._layout.record_length), 1):
             if len(raw) < self._layout.record_length:
                 yield fault(
-                    "cut_file", number, raw,
+                    "cut_file", number, raw, **cut_tail(strict=self._strict),
                     detail_ja=f"{self._layout.record_length}バイト中{len(raw)}バイトまで",
                     detail_en=f"{len(raw)} of {self._layout.record_length} bytes",
                 )  # fmt: skip
@@ -99,7 +92,7 @@ class _Reader:
             if empty_is_error:
                 yield fault("empty_file", 1, b"")
         elif self._closing and self._role not in {record.role for record in self._closing}:
-            yield fault("no_trailer", number, b"", tail_ja=self._tail[0], tail_en=self._tail[1])
+            yield fault("no_trailer", number, b"", **self._tail)
 
     def _record(self, number: int, raw: bytes) -> Iterator[Record | Fault]:
         start = self._layout.kind_start - 1
@@ -140,18 +133,17 @@ class _Reader:
     def _against_trailer(
         self, number: int, raw: bytes, kind: RecordKind, data: Mapping[str, Any]
     ) -> Iterator[Fault]:
-        japanese, english = self._tail
         if kind.count is not None and data[kind.count] != self._group.count:
             yield fault(
                 "trailer_count", number, raw, column=kind.count, value=str(data[kind.count]),
-                expected=data[kind.count], found=self._group.count, tail_ja=japanese, tail_en=english,
+                expected=data[kind.count], found=self._group.count, **self._tail,
             )  # fmt: skip
         for name, source in kind.sums.items():
             found = self._group.sums.get(source, 0)
             if data[name] != found:
                 yield fault(
                     "trailer_sum", number, raw, column=name, value=str(data[name]),
-                    expected=data[name], found=found, tail_ja=japanese, tail_en=english,
+                    expected=data[name], found=found, **self._tail,
                 )  # fmt: skip
 
     def _fields(self, kind: RecordKind, raw: bytes) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.contract import Fault
 
-__all__ = ["FILE_LEVEL", "REASONS", "fault"]
+__all__ = ["REASONS", "cut_tail", "fault", "trailer_tail"]
 
 REASONS: dict[str, tuple[str, str]] = {
     "column_count": (
@@ -17,29 +17,29 @@ REASONS: dict[str, tuple[str, str]] = {
     "undecodable": (
         (
             "列「{column}」に{encoding}でない文字があります（行の{offset}バイト目、0x{byte:02X}）。"
-            "送信元の文字コードを確認してください。"
+            "送信元に文字コードを確認し、正しい行の再送を依頼してください。"
         ),
         (
             "column {column}: byte 0x{byte:02X} at byte {offset} of the row is not {encoding}. "
-            "Check the character set of the sender."
+            "Check the character set with the sender and ask for the corrected row."
         ),
     ),
     "nul": (
-        "列「{column}」にNUL文字(0x00)があります。ファイルが壊れている可能性があります。",
-        "column {column} holds a NUL byte (0x00). The file may be damaged.",
+        "列「{column}」にNUL文字(0x00)があります。ファイルが壊れている可能性があります。送信元に再送を依頼してください。",
+        "column {column} holds a NUL byte (0x00). The file may be damaged: ask the sender to send it again.",
     ),
     "quote": (
-        '引用符(")の対応が取れていません（{detail}）。この行を読めませんでした。',
-        'the quotes (") of this row do not match ({detail}). The row could not be read.',
+        '引用符(")の対応が取れておらず、この行を読めません（{detail}）。送信元に正しい行の再送を依頼してください。',
+        'the quotes (") of this row do not match, it cannot be read ({detail}). Ask the sender for the corrected row.',
     ),
     "cut_file": (
         (
             "ファイルが行の途中で終わっています（{detail_ja}）。転送が中断した可能性があります。"
-            "送信元に再送を依頼してください。これより前の完全な行は取り込みました。"
+            "送信元に再送を依頼してください。{tail_ja}"
         ),
         (
             "the file ends in the middle of a row ({detail_en}). The transfer may have been cut: "
-            "ask the sender to send it again. All complete rows before it were taken in."
+            "ask the sender to send it again. {tail_en}"
         ),
     ),
     "empty_file": (
@@ -57,8 +57,14 @@ REASONS: dict[str, tuple[str, str]] = {
         ),
     ),
     "encoding": (
-        "文字コードがレイアウトと違います: {detail_ja}。このファイルは1行も取り込んでいません。",
-        "the character set is not the layout's: {detail_en}. No row of this file was taken in.",
+        (
+            "文字コードがレイアウトと違います: {detail_ja}。このファイルは1行も取り込んでいません。"
+            "送信元に確認するか、レイアウトの encoding を直してから再処理してください。"
+        ),
+        (
+            "the character set is not the layout's: {detail_en}. No row of this file was taken in. "
+            "Ask the sender, or mend the layout's encoding and replay the file."
+        ),
     ),
     "excel_damage": (
         (
@@ -87,28 +93,60 @@ REASONS: dict[str, tuple[str, str]] = {
         "there is no trailer (end) record: the file may have been cut. {tail_en}",
     ),
     "record_kind": (
-        "レコード区分「{value}」はレイアウトにありません（使えるのは {known}）。",
-        "record kind {value!r} is not in the layout (it knows {known}).",
+        (
+            "レコード区分「{value}」はレイアウトにありません（使えるのは {known}）。"
+            "送信元に確認するか、レイアウトに区分を足してから再処理してください。"
+        ),
+        (
+            "record kind {value!r} is not in the layout (it knows {known}). "
+            "Ask the sender, or add the kind to the layout and replay."
+        ),
     ),
     "record_order": (
-        "レコードの順序が違います: {detail_ja}。",
-        "records are out of order: {detail_en}.",
+        "レコードの順序が違います: {detail_ja}。送信元に確認してください。",
+        "records are out of order: {detail_en}. Ask the sender.",
     ),
     "number": (
-        "項目「{column}」の値「{value}」は数値ではありません。",
-        "field {column}: {value!r} is not a number.",
+        "項目「{column}」の値「{value}」は数値ではありません。送信元に正しい行の再送を依頼してください。",
+        "field {column}: {value!r} is not a number. Ask the sender for the corrected row.",
     ),
     "date": (
-        "項目「{column}」の値「{value}」は日付ではありません（形式 {format}）。",
-        "field {column}: {value!r} is not a date (format {format}).",
+        (
+            "項目「{column}」の値「{value}」は日付ではありません（形式 {format}）。"
+            "送信元に正しい行の再送を依頼してください。"
+        ),
+        "field {column}: {value!r} is not a date (format {format}). Ask the sender for the corrected row.",
     ),
 }
 """code -> (Japanese, English); the words in braces are filled in by `fault`."""
 
-FILE_LEVEL = frozenset(
-    {"empty_file", "header", "encoding", "no_trailer", "trailer_count", "trailer_sum", "cut_file"}
-)
-"""Codes that say something about the whole file and not about one row."""
+_WHOLE = frozenset({"header", "encoding"})
+
+
+def trailer_tail(*, strict: bool) -> dict[str, Any]:
+    """What became of the rows of a file whose end does not agree with them, as words for `fault`."""
+    if strict:
+        return {
+            "tail_ja": "このファイルは1行も取り込んでいません。送信元に正しいファイルの再送を依頼してください。",
+            "tail_en": "No row of this file was taken in: ask the sender for the right one.",
+        }
+    return {
+        "tail_ja": "読めた行は取り込みました。送信元に件数を確認してください。",
+        "tail_en": "The rows that could be read were taken in. Check the count with the sender.",
+    }
+
+
+def cut_tail(*, strict: bool) -> dict[str, Any]:
+    """The same for a file that ends in the middle of a row."""
+    if strict:
+        return {
+            "tail_ja": "このファイルは1行も取り込んでいません。",
+            "tail_en": "No row of this file was taken in.",
+        }
+    return {
+        "tail_ja": "これより前の行は、途中で切れた伝票を除いて取り込みました。",
+        "tail_en": "What stands before it was taken in, save what the cut row belongs to.",
+    }
 
 
 def fault(
@@ -133,4 +171,5 @@ def fault(
         column=column,
         value=value,
         hint=hint or None,
+        whole=code in _WHOLE,
     )

@@ -63,7 +63,7 @@ def test_a_byte_that_is_no_cp932_stops_only_its_row(read: Read) -> None:
     assert faults[0].raw == b"2,\x93\xfa\xfd\x96,b\r\n"
     assert faults[0].reason == (
         "line 3: column 名前: byte 0xFD at byte 5 of the row is not CP932 (Shift_JIS). "
-        "Check the character set of the sender."
+        "Check the character set with the sender and ask for the corrected row."
     )
     assert faults[1].reason_ja == (
         "4行目: 列「名前」にCP932 (Shift_JIS)でない文字があります（行の3バイト目、0x85）。"
@@ -81,7 +81,9 @@ def test_nul_bytes_are_refused(read: Read) -> None:
     records, faults = read(HEAD + "1,a\x00b,c\r\n2,a,b\r\n", ABC)
     assert [r.data["番号"] for r in records] == ["2"]
     assert faults[0].code == "nul"
-    assert faults[0].reason == "line 2: column 名前 holds a NUL byte (0x00). The file may be damaged."
+    assert faults[0].reason == (
+        "line 2: column 名前 holds a NUL byte (0x00). The file may be damaged: ask the sender to send it again."
+    )
 
 
 def test_a_file_cut_in_the_middle_gives_all_complete_rows(read: Read) -> None:
@@ -90,7 +92,7 @@ def test_a_file_cut_in_the_middle_gives_all_complete_rows(read: Read) -> None:
     assert [(f.position, f.code, f.raw) for f in faults] == [(4, "cut_file", "3,あ".encode("cp932"))]
     assert faults[0].reason == (
         "line 4: the file ends in the middle of a row (2 of 3 columns). The transfer may have been cut: "
-        "ask the sender to send it again. All complete rows before it were taken in."
+        "ask the sender to send it again. What stands before it was taken in, save what the cut row belongs to."
     )
     assert faults[0].hint == {"番号": "3", "名前": "あ"}
 
@@ -116,7 +118,7 @@ def test_a_quote_that_is_never_closed_stops_only_its_row(read: Read) -> None:
     assert faults[0].hint is not None
     assert faults[0].hint["番号"] == "2"
     assert faults[0].reason_ja is not None
-    assert faults[0].reason_ja.startswith('3行目: 引用符(")の対応が取れていません')
+    assert faults[0].reason_ja.startswith('3行目: 引用符(")の対応が取れておらず')
 
 
 def test_a_quote_that_is_never_closed_among_quoted_rows(read: Read) -> None:
@@ -354,7 +356,8 @@ def test_a_strict_layout_takes_nothing_of_a_file_with_a_wrong_trailer(read: Read
     records, faults = read("1,a,100\r\n2,a,200\r\nT,2,999\r\n", strict)
     assert records == []
     assert [(f.code, f.column) for f in faults] == [("trailer_sum", "備考")]
-    assert "No row of this file was taken in." in faults[0].reason
+    assert "No row of this file was taken in: ask the sender for the right one." in faults[0].reason
+    assert [fault.whole for fault in faults] == [True] * len(faults)
     assert [f.code for f in read("1,a,100\r\n", strict)[1]] == ["no_trailer"]
     records, faults = read("1,a,100\r\n2,a\r\n3,a,200\r\nT,3,300\r\n", strict)
     assert ([r.data["番号"] for r in records], [f.code for f in faults]) == (["1", "3"], ["column_count"])

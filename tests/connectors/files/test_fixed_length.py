@@ -92,11 +92,12 @@ def test_a_wrong_trailer_is_reported_or_stops_the_file_as_agreed() -> None:
     assert [(f.code, f.position) for f in faults] == [("trailer_count", 4)]
     assert faults[0].reason == (
         "line 4: wrong trailer count: the trailer says 3 rows, the file has 2. "
-        "The records that could be read were taken in. Check with the sender."
+        "The rows that could be read were taken in. Check the count with the sender."
     )
     records, faults = read(raw, small(on_wrong_trailer="strict"))
     assert (records, [f.code for f in faults]) == ([], ["trailer_count"])
-    assert "No row of this file was taken in." in faults[0].reason
+    assert "No row of this file was taken in: ask the sender for the right one." in faults[0].reason
+    assert [fault.whole for fault in faults] == [True] * len(faults)
 
 
 def test_a_wrong_total_names_the_field() -> None:
@@ -133,7 +134,10 @@ def test_a_bad_field_stops_only_its_record() -> None:
 def test_unknown_kinds_and_wrong_order_are_told() -> None:
     raw = written(small(), ROWS).replace(b"D" + "山田".encode("cp932"), b"X" + "山田".encode("cp932"))
     _, faults = read(raw, small())
-    assert faults[0].reason == "line 2: record kind 'X' is not in the layout (it knows H, D, T)."
+    assert faults[0].reason == (
+        "line 2: record kind 'X' is not in the layout (it knows H, D, T). "
+        "Ask the sender, or add the kind to the layout and replay."
+    )
     lines = written(small(), ROWS).splitlines(keepends=True)
     _, faults = read(lines[0] + lines[3] + lines[1], small())
     assert "record_order" in [f.code for f in faults]
@@ -158,7 +162,9 @@ def test_null_dates(day: bytes) -> None:
 
 def test_an_impossible_date_is_a_fault() -> None:
     _, faults = read(written(small(), ROWS).replace(b"20261121", b"20261131"), small())
-    assert faults[0].reason == "line 1: field 日付: '20261131' is not a date (format %Y%m%d)."
+    assert faults[0].reason == (
+        "line 1: field 日付: '20261131' is not a date (format %Y%m%d). Ask the sender for the corrected row."
+    )
 
 
 # ---------------------------------------------------------------- numbers
