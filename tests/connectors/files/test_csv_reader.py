@@ -67,7 +67,7 @@ def test_a_byte_that_is_no_cp932_stops_only_its_row(read: Read) -> None:
     )
     assert faults[1].reason_ja == (
         "4行目: 列「名前」にCP932 (Shift_JIS)でない文字があります（行の3バイト目、0x85）。"
-        "送信元の文字コードを確認してください。"
+        "送信元に文字コードを確認し、正しい行の再送を依頼してください。"
     )
 
 
