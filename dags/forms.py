@@ -31,13 +31,6 @@ def pull_form(lang: Language) -> dict[str, Param]:
             Words("空欄なら現在まで。", "Empty: up to now."),
             lang, type=["null", "string"], format="date-time",
         ),
-        "full": _param(
-            False,
-            Words("全件を取り直す", "Read everything again"),
-            Words("相手が持つすべてを読み直します。変わっていないものは何も起こしません。",
-                  "Reads all the other system has. What did not change makes nothing happen."),
-            lang, type="boolean",
-        ),
     }  # fmt: skip
 
 
@@ -56,6 +49,6 @@ def push_form(lang: Language) -> dict[str, Param]:
             Words("全件を確認する", "Look at everything"),
             Words("すべてを比べ、前回受理された内容と違うものだけ送ります。",
                   "Compares everything and sends only what differs from what was accepted before."),
-            lang, type="boolean",
+            lang, type=["boolean", "null"],
         ),
     }  # fmt: skip

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hub.engine import Hub
     from hub.reports import PullReport, PushReport
 
-__all__ = ["HousekeepingOperator", "PullOperator", "PushOperator"]
+__all__ = ["HousekeepingOperator", "PullOperator", "PushOperator", "given"]
 
 NOTES_SHOWN = 20
 """Notes of a run that go into its summary; all of them are in the log."""
@@ -71,7 +71,7 @@ class PullOperator(_FlowOperator):
     ui_color = "#dbeafe"
 
     def run_with(self, hub: Hub, context: Context) -> dict[str, Any]:
-        report: PullReport = hub.pull(self.system, self.flow, params=_given(context["params"]))
+        report: PullReport = hub.pull(self.system, self.flow, params=given(context["params"]))
         changed = report.kinds
         self.outlets = [
             asset for asset in self.outlets if isinstance(asset, Asset) and changed.get(asset.name)
@@ -88,7 +88,7 @@ class PushOperator(_FlowOperator):
     ui_color = "#dcfce7"
 
     def run_with(self, hub: Hub, context: Context) -> dict[str, Any]:
-        report: PushReport = hub.push(self.system, self.flow, params=_given(context["params"]))
+        report: PushReport = hub.push(self.system, self.flow, params=given(context["params"]))
         _tell(self, push_summary(report), report.notes, report.quarantined + report.refused)
         return _small(report.as_dict())
 
@@ -109,7 +109,7 @@ class HousekeepingOperator(_HubOperator):
         return dict(report)
 
 
-def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+def given(params: Mapping[str, Any]) -> dict[str, Any]:
     """What the operator filled in of the form; an empty field says nothing. A time without a zone is Japan's."""
     given = {name: value for name, value in params.items() if value not in (None, False, "", [])}
     for name in ("since", "until"):

@@ -238,6 +238,7 @@ def _config(settings: Settings, ports: Mapping[str, int], parallelism: int) -> d
             "simple_auth_manager_users": f"{USER}:admin",
             "simple_auth_manager_passwords_file": _passwords_file(settings),
             "sensitive_var_conn_names": "license_key,licence_key,service_secret,host_key",
+            "test_connection": "Enabled",
             "dagbag_import_error_traceback_depth": 1,
         },
         "database": {"sql_alchemy_conn": _driver(metadata_url(settings)), "load_default_connections": False},

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,14 @@ RAKUTEN_KEYS = {"service_secret": "SP000000_demo0000000000", "license_key": "SL0
 class Counterparts:
     """The mail-order core (SFTP), the warehouse (a folder) and the marketplace (HTTP) of the demo."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, day: date | None = None) -> None:
+        """`day`: the business day the core and the warehouse write on their files, today when left out."""
         self._home = settings.home
         self._processes = Processes(settings.home)
         self._folder = settings.home.root / "demo"
         self._core = self._folder / "core"
         self._wms = self._folder / "wms"
+        self._day = ("--day", day.isoformat()) if day else ()
         self.refusals: list[str] = []
 
     def start(self) -> None:
@@ -57,7 +60,7 @@ class Counterparts:
 
     def core_exports_orders(self) -> None:
         """The core's nightly job drops the day's order files, some rows of them bad; a day is dropped once."""
-        self._run("sandbox.mail_order_core", "write", self._core / "orders", "--bad")
+        self._run("sandbox.mail_order_core", "write", self._core / "orders", "--bad", *self._day)
 
     def core_reads_reports(self) -> None:
         """The core takes the shipping reports in and answers each with an ack file."""
@@ -65,11 +68,11 @@ class Counterparts:
 
     def warehouse_counts(self) -> None:
         """The warehouse writes a snapshot of its stock."""
-        self._run("sandbox.wms", "stock", self._wms)
+        self._run("sandbox.wms", "stock", self._wms, *self._day)
 
     def warehouse_ships(self) -> None:
         """The warehouse works through the instructions it got and writes its results."""
-        self._run("sandbox.wms", "work", self._wms)
+        self._run("sandbox.wms", "work", self._wms, *self._day)
 
     def _run(self, module: str, *arguments: str | Path) -> None:
         """Run a stand-in's command; 1 means that it refused something, as it may.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -26,15 +27,19 @@ DAGS_SEEN_SECONDS = 90
 """Airflow reads new DAG files within seconds; a machine under load may take longer."""
 
 
-def run_demo(settings: Settings | None = None, console: Console | None = None) -> None:
+def run_demo(
+    settings: Settings | None = None, console: Console | None = None, day: date | None = None
+) -> None:
     """Set everything up, run the day, show what came of it. Everything keeps running until `stop_everything`.
+
+    `day` is the business day, today when left out.
 
     Raises HubError when a part does not start or a flow fails. Ctrl-C only ends the watching.
     """
     settings = settings or Settings.from_env()
     tell = _Teller(console or Console(highlight=False))
     try:
-        _run(settings, tell)
+        _run(settings, tell, day)
     except KeyboardInterrupt:
         tell.say(
             "\n中断しました。動いているものはそのままです。続きは `make demo`、停止は `make stop`。",
@@ -53,7 +58,7 @@ def stop_everything(home: Home) -> list[str]:
     return stopped
 
 
-def _run(settings: Settings, tell: _Teller) -> None:
+def _run(settings: Settings, tell: _Teller, day: date | None) -> None:
     with tell.step(Words("PostgreSQL とハブの準備", "PostgreSQL and the hub")):
         settings.home.create()
         engine = open_engine(database_url(settings=settings))
@@ -61,7 +66,7 @@ def _run(settings: Settings, tell: _Teller) -> None:
         engine.dispose()
         with Hub.open(settings) as hub:
             behind = newest_run(hub)
-    counterparts = Counterparts(settings)
+    counterparts = Counterparts(settings, day)
     with tell.step(Words("通販基幹・倉庫・モールの相手役", "Stand-ins: core, warehouse, marketplace")):
         counterparts.start()
     with tell.step(Words("Airflow の起動", "Airflow")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from hub.engine import Hub
 from hub.home import Home, Settings
 from hub.processes import Processes
 
+DAY = date(2026, 11, 20)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -38,7 +40,7 @@ def settings(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch)
 def day(settings: Settings) -> str:
     """Run the demo; returns what the terminal showed."""
     shown = io.StringIO()
-    run_demo(settings, Console(file=shown, width=160, highlight=False))
+    run_demo(settings, Console(file=shown, width=160, highlight=False), DAY)
     return shown.getvalue()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, SecretStr
 
 from connectors.contract import Batch, Call, Change, Connector, Cursor, Outcome, Page, Title
 from connectors.registry import load_connectors
@@ -116,8 +116,10 @@ fields:
 """
 
 
-class NoSettings(BaseModel):
-    """Nothing to set."""
+class SampleConfig(BaseModel):
+    """A secret that comes from the connection, or none."""
+
+    token: SecretStr | None = Field(None, json_schema_extra={"connection": "password"})
 
 
 class Count(Cursor):
@@ -134,18 +136,20 @@ class Sample:
     pages: dict[str, list[list[dict[str, Any]]]] = field(default_factory=lambda: {"items": [], "levels": []})
     sent: list[Change] = field(default_factory=list)
     params: list[dict[str, Any]] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
-    def connector(self) -> Connector[NoSettings]:
-        connector = Connector("sample", config=NoSettings, title=Title("見本", "Sample"))
+    def connector(self) -> Connector[SampleConfig]:
+        connector = Connector("sample", config=SampleConfig, title=Title("見本", "Sample"))
         for name, title in (("items", Title("商品", "Items")), ("levels", Title("在庫数", "Stock levels"))):
             connector.source(name, key="sku", title=title, cursor=Count)(self._source(name))
         connector.sink("stock", key="sku", title=Title("在庫更新", "Stock"))(self._send)
         return connector
 
     def _source(self, name: str) -> Any:
-        def pages(call: Call[NoSettings], cursor: Count | None) -> Iterator[Page]:
+        def pages(call: Call[SampleConfig], cursor: Count | None) -> Iterator[Page]:
             self.params.append(dict(call.params))
+            self.tokens.append(call.config.token and call.config.token.get_secret_value())
             for number, records in enumerate(self.pages[name], 1):
                 if cursor is None or number > cursor.page:
                     yield Page(Count(page=number), records=records, name=f"{name} {number}")
@@ -157,7 +161,7 @@ class Sample:
         if self.errors:
             raise self.errors.pop(0)
 
-    def _send(self, call: Call[NoSettings], batch: Batch) -> Iterable[Outcome]:
+    def _send(self, call: Call[SampleConfig], batch: Batch) -> Iterable[Outcome]:
         self._fail()
         self.sent.extend(batch)
         return [Outcome.done(change.key) for change in batch]

@@ -77,10 +77,10 @@ def test_the_form_is_japanese_and_refuses_what_it_cannot_use(settings: Settings)
     assert form.get_param("since").schema["title"] == "この日時から"
     form["since"] = "2026-11-21T09:00:00+09:00"
     form.validate()
-    with pytest.raises(ParamValidationError, match="soon"):
-        form.get_param("full").resolve("soon")
     with pytest.raises(ParamValidationError, match="SKU1"):
         dags(settings)["shop__stock"].params.get_param("keys").resolve("SKU1")
+    with pytest.raises(ParamValidationError, match="soon"):
+        dags(settings)["shop__stock"].params.get_param("all").resolve("soon")
 
 
 def test_every_dag_passes_through_airflows_serialisation(settings: Settings) -> None:

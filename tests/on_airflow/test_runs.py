@@ -10,15 +10,18 @@ from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.models import Connection
 from airflow.models.asset import AssetEvent, AssetModel
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from connectors.contract import Misconfigured, Retry
+from dags.operators import given
 from hub.engine import Hub
 from hub.home import Settings
 from hub.store.database import migrate, open_engine
+from hub.words import HubError
 
 ROOT = Path(__file__).resolve().parents[2]
 RED = [{"sku": "R", "name": "赤いりんご"}, {"sku": "G", "name": "青いりんご"}]
@@ -94,9 +97,34 @@ def test_a_push_sends_what_changed_once(run: Any, sample: Any) -> None:
     assert len(sample.sent) == 1
 
 
-def test_what_the_operator_typed_reaches_the_connector_with_japans_clock(run: Any, sample: Any) -> None:
-    run("shop__items", since="2026-11-20T09:00:00")
-    assert sample.params == [{"since": "2026-11-20T09:00:00+09:00"}]
+def test_what_the_operator_typed_reaches_the_connector(run: Any, sample: Any) -> None:
+    run("shop__items", since="2026-11-20T00:00:00Z")
+    assert sample.params == [{"since": "2026-11-20T00:00:00+00:00"}]
+
+
+def test_a_time_without_a_zone_is_japans_and_empty_fields_say_nothing() -> None:
+    assert given({"since": "2026-11-20T09:00:00", "until": None, "keys": [], "all": False}) == {
+        "since": "2026-11-20T09:00:00+09:00"
+    }
+    with pytest.raises(HubError) as caught:
+        given({"until": "yesterday"})
+    assert "yesterday" in caught.value.ja
+
+
+def test_a_secret_typed_into_airflows_form_reaches_the_connector(
+    run: Any, sample: Any, shop: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("shop__items")
+    with create_session() as session:
+        session.add(Connection(conn_id="shop", conn_type="sample", password="from the form"))
+    try:
+        run("shop__items")
+        monkeypatch.setenv("AIRFLOW_CONN_SHOP", '{"password": "from the environment"}')
+        run("shop__items")
+    finally:
+        with create_session() as session:
+            session.execute(delete(Connection).where(Connection.conn_id == "shop"))
+    assert sample.tokens == [None, "from the form", "from the environment"]
 
 
 def test_a_bad_row_leaves_the_run_green_and_is_told(
