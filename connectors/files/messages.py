@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.contract import Fault
 
-__all__ = ["REASONS", "cut_tail", "fault", "trailer_tail"]
+__all__ = ["FILE_LEVEL", "REASONS", "cut_tail", "fault", "trailer_tail"]
 
 REASONS: dict[str, tuple[str, str]] = {
     "column_count": (
@@ -120,6 +120,10 @@ REASONS: dict[str, tuple[str, str]] = {
 }
 """code -> (Japanese, English); the words in braces are filled in by `fault`."""
 
+FILE_LEVEL = frozenset(
+    {"empty_file", "header", "encoding", "no_trailer", "trailer_count", "trailer_sum", "cut_file"}
+)
+"""Codes that say something about the whole file and not about one row."""
 _WHOLE = frozenset({"header", "encoding"})
 
 
