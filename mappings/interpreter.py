@@ -47,6 +47,7 @@ class Origin(NamedTuple):
 
     column  the source column(s), joined by " + " or "constant"; `how` the transforms it went through
     source  the value as it stood in the record
+    line    the position of the row it stood in, where positions are known
     """
 
     field: str
@@ -54,6 +55,7 @@ class Origin(NamedTuple):
     column: str
     source: Any
     how: str
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ class Walk:
         if found.value is None and not node.keep:
             return ABSENT
         how = " → ".join(f"table {s.parameters['name']}" if s.name == "table" else s.name for s in node.steps)
-        self.origins.append(Origin(place, found.value, found.column, found.source, how))
+        self.origins.append(Origin(place, found.value, found.column, found.source, how, frame.position))
         return found.value
 
     def _fill_object(self, node: Obj, frame: Frame, place: str) -> Any:

@@ -18,6 +18,7 @@ class PreviewRow(NamedTuple):
 
     field, value     what was made
     column, source   the column(s) it was made of, and what stood there; `how` the transforms between
+    line             the row it stood in, where positions are known
     """
 
     field: str
@@ -25,6 +26,7 @@ class PreviewRow(NamedTuple):
     column: str
     source: Any
     how: str
+    line: int | None = None
 
 
 @dataclass(frozen=True)
