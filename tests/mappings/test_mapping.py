@@ -175,7 +175,7 @@ def test_preview_puts_values_beside_columns(orders: Mapping) -> None:
     ]
     good, refused, skipped = preview_records(orders, records, CONTEXT)
     assert good.result is not None
-    assert ("totals.payable", {"amount": 2200}, "合計", "2200", "money") in list(good.rows)
+    assert ("totals.payable", {"amount": 2200}, "合計", "2200", "money", 2) in list(good.rows)
     assert [fault.column for fault in refused.faults] == ["数量"]
     assert good.absent == []
     assert (skipped.skipped, skipped.name, skipped.positions) == (True, "A3", (4,))
@@ -239,9 +239,8 @@ def test_faults_on_the_way_out_name_the_field_and_its_source(shipments: Mapping)
 def test_outgoing_values_are_explained_and_previewed(shipments: Mapping) -> None:
     shown = preview_entity(shipments, SHIPMENT, CONTEXT, RELATED)
     assert shown.name == "core:S1"
-    assert ("rows[0].出荷日", "20261121", "$entity.shipped_on", "2026-11-21", "format_date") in list(
-        shown.rows
-    )
+    shipped = ("rows[0].出荷日", "20261121", "$entity.shipped_on", "2026-11-21", "format_date", None)
+    assert shipped in list(shown.rows)
     assert preview_entity(shipments, SHIPMENT, CONTEXT, {}).skipped
 
 
