@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 
@@ -23,6 +23,7 @@ from hub.words import HubError, Words
 
 __all__ = ["run_demo", "stop_everything"]
 
+REFUSALS_SHOWN = 2
 DAGS_SEEN_SECONDS = 90
 """Airflow reads new DAG files within seconds; a machine under load may take longer."""
 
@@ -99,8 +100,7 @@ def _take(step: Step, settings: Settings, api: AirflowApi, counterparts: Counter
     if step.before is not None and step.scene is not None:
         with tell.step(step.scene, scene=True):
             step.before(counterparts)
-        for refusal in counterparts.refusals:
-            tell.say(f"  相手が受け付けませんでした: {refusal}", f"  the other side refused: {refusal}")
+        _tell_refusals(counterparts.refusals, tell)
         counterparts.refusals.clear()
     title = str(api.dags()[step.dag_id]["dag_display_name"])
     with tell.step(Words(title, title)) as done, Hub.open(settings) as hub:
@@ -112,6 +112,17 @@ def _take(step: Step, settings: Settings, api: AirflowApi, counterparts: Counter
             raise _failed(api, ended, title)
         # what woke by itself in the meantime counts too
         done.append(outcome_line(totals(hub, behind).get((step.system, step.flow), {})))
+
+
+def _tell_refusals(refusals: Sequence[str], tell: _Teller) -> None:
+    if not refusals:
+        return
+    tell.say(
+        f"  相手は {len(refusals)} 件を受け付けませんでした(相手の画面での表示):",
+        f"  the other side refused {len(refusals)} (as its own screen says):",
+    )
+    for line in refusals[:REFUSALS_SHOWN]:
+        tell.say(f"    {line}", f"    {line}")
 
 
 def _failed(api: AirflowApi, run: Run, title: str) -> HubError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader
 from starlette.middleware.base import RequestResponseEndpoint
 
 from hub.reports import FlowStatus, QuarantineRow, ReplayReport
+from hub.system_faults import SystemFault
 from hub.words import Language, language
 from plugins.console.doors import Rights, rights, same_origin
 from plugins.console.rows import flow_rows, flow_title, quarantine_groups
@@ -35,6 +36,7 @@ class ConsoleHub(Protocol):
 
     @property
     def systems(self) -> Any: ...
+    def validate(self) -> Sequence[SystemFault]: ...
     def status(self) -> list[FlowStatus]: ...
     def quarantine_list(
         self, system: str | None = None, flow: str | None = None, state: str | None = "open", limit: int = 100
@@ -94,7 +96,7 @@ def console_app(open_hub: OpenHub) -> FastAPI:
         with open_hub() as hub:
             seen = [flow for flow in hub.status() if who.may_see(_dag_id(flow))]
             rows = flow_rows(seen, hub.systems, lang)
-            faults = [fault.words.say(lang) for fault in hub.systems.faults]
+            faults = [fault.words.say(lang) for fault in hub.validate()]
         return pages.html(
             request, "flows.html", page="flows", flows=rows, faults=faults,
             open_rows=sum(flow.open_quarantine for flow in seen),

@@ -37,12 +37,15 @@ ROW = QuarantineRow(
 
 class FakeHub:
     def __init__(self, flows: list[FlowStatus], rows: list[QuarantineRow]) -> None:
-        self.flows, self.rows, self.replayed = flows, rows, []
+        self.flows, self.rows, self.replayed, self.faults = flows, rows, [], []
         title = SimpleNamespace(ja="楽天市場 本店", en="Rakuten main shop")
-        self.systems = SimpleNamespace(systems={"rakuten-main": SimpleNamespace(title=title)}, faults=[])
+        self.systems = SimpleNamespace(systems={"rakuten-main": SimpleNamespace(title=title)})
 
     def status(self) -> list[FlowStatus]:
         return self.flows
+
+    def validate(self) -> list[Any]:
+        return self.faults
 
     def quarantine_list(self, system=None, flow=None, state="open", limit=100) -> list[QuarantineRow]:
         return [
@@ -123,6 +126,7 @@ def test_a_system_file_that_cannot_be_read_is_shown_with_its_reason() -> None:
     hub.systems.faults = [
         SimpleNamespace(words=Words("core.yaml 3行目", "core.yaml, line 3: no such connector"))
     ]
+    hub.misfits = [SimpleNamespace(words=Words("wms.yaml 8行目", "wms.yaml, line 8: no such mapping"))]
     page = ask(console(hub, FakeRights()), "GET", "/").text
     assert "core.yaml, line 3: no such connector" in page
 
