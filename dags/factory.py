@@ -31,7 +31,7 @@ from hub.words import Language, Words
 from mappings import load_mapping
 from plugins.timetables import BusinessTimetable
 
-__all__ = ["Built", "build", "kinds_of_flow"]
+__all__ = ["Built", "SystemFaults", "build", "kinds_of_flow"]
 
 ZONE = "Asia/Tokyo"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,6 +56,13 @@ class Built:
 
     dags: dict[str, DAG] = field(default_factory=dict)
     faults: list[Words] = field(default_factory=list)
+
+
+class SystemFaults(Exception):
+    """System files that cannot be used; the flows of all others run."""
+
+    def __init__(self, faults: Sequence[Words], lang: Language) -> None:
+        super().__init__("\n\n" + "\n\n".join(fault.say(lang) for fault in faults))
 
 
 def build(settings: Settings, only: str | None = None) -> Built:

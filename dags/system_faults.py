@@ -7,15 +7,10 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, get_parsing_context  # noqa: F401  (Airflow reads only files that speak of DAGs)
 
-from dags.factory import build
+from dags.factory import SystemFaults, build
 from hub.home import Settings
-
-
-class SystemFaults(Exception):
-    """System files that cannot be used; the flows of all others run."""
-
 
 if get_parsing_context().dag_id is None:
     _settings = Settings.from_env()
     if _faults := build(_settings).faults:
-        raise SystemFaults("\n\n".join(fault.say(_settings.lang) for fault in _faults))
+        raise SystemFaults(_faults, _settings.lang)

@@ -123,10 +123,7 @@ def test_flows_that_need_a_person_come_first() -> None:
 
 def test_a_system_file_that_cannot_be_read_is_shown_with_its_reason() -> None:
     hub = FakeHub([], [])
-    hub.systems.faults = [
-        SimpleNamespace(words=Words("core.yaml 3行目", "core.yaml, line 3: no such connector"))
-    ]
-    hub.misfits = [SimpleNamespace(words=Words("wms.yaml 8行目", "wms.yaml, line 8: no such mapping"))]
+    hub.faults = [SimpleNamespace(words=Words("core.yaml 3行目", "core.yaml, line 3: no such connector"))]
     page = ask(console(hub, FakeRights()), "GET", "/").text
     assert "core.yaml, line 3: no such connector" in page
 
