@@ -247,7 +247,8 @@ class _Group:
     def _unreadable(self, record: Any) -> FieldFault:
         details = {"line": record.position, "detail": record.reason}
         details["detail_ja"] = getattr(record, "reason_ja", None) or record.reason
-        return self._fault("group_broken", getattr(record, "column", None), record.position, None, details)
+        column, value = getattr(record, "column", None), getattr(record, "value", None)
+        return self._fault("group_broken", column, record.position, value, details)
 
     def _fault(
         self, code: str, column: str | None, line: int, value: object, details: Mapping[str, object]

@@ -166,7 +166,8 @@ class _Reader:
                 index = next(i for i, value in enumerate(values) if private_characters(value))
                 yield fault(
                     "gaiji", start, lines.raw(start, end), column=self._name(index),
-                    value=" ".join(f"U+{ord(c):04X}" for c in private_characters(values[index])), hint=self._hint(row),
+                    characters=" ".join(f"U+{ord(c):04X}" for c in private_characters(values[index])),
+                    hint=self._hint(row),
                 )  # fmt: skip
                 return
         yield Record(

@@ -77,8 +77,8 @@ REASONS: dict[str, tuple[str, str]] = {
         ),
     ),
     "gaiji": (
-        "列「{column}」に外字 {value} があります。置換表に追加してから再処理してください。",
-        "column {column} holds a private character (gaiji) {value}. Add it to the table and replay.",
+        "列「{column}」に外字 {characters} があります。外字表（設定 gaiji）に追加してから再処理してください。",
+        "column {column} holds a private character {characters}. Add it to the table (setting gaiji) and replay.",
     ),
     "trailer_count": (
         "トレーラの件数が違います: トレーラ{expected}件、実際{found}件。{tail_ja}",
