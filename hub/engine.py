@@ -197,19 +197,22 @@ class Hub:
         only: frozenset[int] | None = None,
         listing: Listing | None = None,
     ) -> None:
-        """Take a stored page in, answer it where the system wants an answer, and only then mark it as finished."""
+        """Take a stored page in, answer it where the system wants an answer, and only then mark it as finished.
+
+        Without a `listing` it is a replay: of the whole page, or of `only` these positions.
+        """
         with self.engine.connect() as connection:
             item = intakes.load_intake(connection, intake_id)
         counter.at(item.name or f"{item.source} #{item.id}")
         taken = take_in(
             self.engine, item, bound.source, call.config, mappings=bound.mappings, context=bound.context,
-            authority=self.systems.authority, only=only, counter=counter,
+            authority=self.systems.authority, replay=listing is None, only=only, counter=counter,
         )  # fmt: skip
         if bound.source.acknowledge is not None and item.name is not None:
             with self.engine.connect() as connection:
                 refused = quarantine.refused_of(connection, intake_id)
             bound.source.acknowledge(call, item.name, refused)
-        if only is None and listing is not None:
+        if listing is not None:
             self._delete(bound, item, taken, listing, report)
             with self.engine.begin() as connection:
                 intakes.finish(connection, intake_id, taken.counts())
@@ -369,9 +372,9 @@ class Hub:
             connection.execute(
                 text("UPDATE quarantine SET replays = replays + 1 WHERE id = ANY(:ids)"), {"ids": list(rows)}
             )
-            left = [row.id for row in quarantine.list_rows(connection, ids=list(rows), limit=len(rows))]
-        report.still_refused = len(left) - report.missing
-        report.through = report.tried - len(left)
+            still, report.superseded = quarantine.after_replay(connection, list(rows))
+        report.still_refused = still - report.missing
+        report.through = report.tried - report.superseded - report.still_refused - report.missing
         return report
 
     def _replay_page(self, intake_id: int, rows: Sequence[Mapping[str, Any]], report: ReplayReport) -> None:
@@ -381,7 +384,8 @@ class Hub:
         if item.state == "erased":
             report.missing += len(rows)
             return
-        positions = frozenset(position for row in rows for position in row["positions"])
+        whole = any(fault.get("whole") for row in rows for fault in row["faults"])
+        positions = None if whole else frozenset(place for row in rows for place in row["positions"])
         pulled = PullReport(system=bound.system.system, flow=bound.name)
         with self._run(bound, "replay", pulled), self._call(bound, None) as call:
             self._take_in(bound, intake_id, call, pulled, Counter(None), only=positions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,13 +16,19 @@ from mappings import FieldFault
 
 __all__ = [
     "Refusal",
+    "after_replay",
+    "close_rest",
     "discard",
     "list_rows",
+    "masked_fault",
+    "open_subjects",
     "put_refusals",
     "refused_of",
+    "resolve_keys",
     "resolve_outgoing",
     "resolve_subjects",
     "show_row",
+    "waiting_keys",
 ]
 
 
@@ -46,13 +52,24 @@ class Refusal:
     raw: bytes | None = None
 
     @classmethod
-    def of_row(cls, system: str, flow: str, intake_id: int, fault: Fault) -> Self:
-        """A row that could not even be read."""
+    def of_row(
+        cls, system: str, flow: str, intake_id: int, fault: Fault, *, subject: str | None, key: str | None
+    ) -> Self:
+        """A row that could not even be read.
+
+        subject  names the same row wherever it comes again; None for what is only told of this page
+        key      the record it would have been (part of), if that much could be read
+        """
+        told = _fault(
+            fault.code, fault.reason_ja or fault.reason, fault.reason, None, fault.column, fault.position, fault.value
+        )  # fmt: skip
+        if key is not None:
+            told["key"] = key
+        if fault.whole:
+            told["whole"] = True
         return cls(
-            system, flow, "in", "decode", "", f"intake:{intake_id}:{fault.position}", fault.code,
-            [_fault(fault.code, fault.reason_ja or fault.reason, fault.reason, None, fault.column, fault.position,
-                    fault.value)],
-            intake_id=intake_id, positions=[fault.position], raw=fault.raw,
+            system, flow, "in", "decode", "", subject or f"intake:{intake_id}:{fault.position}", fault.code, [told],
+            intake_id=intake_id, positions=[fault.position], record=fault.hint, raw=fault.raw,
         )  # fmt: skip
 
     @classmethod
@@ -133,24 +150,81 @@ def put_refusals(connection: Connection, refusals: Sequence[Refusal]) -> None:
         )  # fmt: skip
 
 
+_OPEN = text("""
+    SELECT subject, intake_id FROM quarantine
+    WHERE system = :system AND flow = :flow AND mapping = :mapping AND state = 'open' AND subject = ANY(:subjects)
+""")
+_WAITING = text("""
+    SELECT DISTINCT faults -> 0 ->> 'key' FROM quarantine
+    WHERE system = :system AND flow = :flow AND mapping = '' AND state = 'open' AND intake_id < :intake
+      AND faults -> 0 ? 'key'
+""")
 _RESOLVE = text("""
     UPDATE quarantine SET state = :state, resolved_at = now()
-    WHERE system = :system AND flow = :flow AND state = 'open'
-      AND ((mapping = :mapping AND subject = ANY(:record_ids))
-           OR (intake_id = :intake AND stage = 'decode' AND positions && CAST(:positions AS bigint[])))
+    WHERE system = :system AND flow = :flow AND mapping = :mapping AND state = 'open' AND subject = ANY(:subjects)
+""")
+_RESOLVE_KEYS = text("""
+    UPDATE quarantine SET state = 'resolved', resolved_at = now()
+    WHERE system = :system AND flow = :flow AND mapping = '' AND state = 'open' AND intake_id < :intake
+      AND faults -> 0 ->> 'key' = ANY(:keys)
 """)
 
 
+def open_subjects(
+    connection: Connection, *, system: str, flow: str, mapping: str, subjects: Sequence[str]
+) -> dict[str, int]:
+    """Which of these records wait in quarantine, each with the page it came in last."""
+    names = {"system": system, "flow": flow, "mapping": mapping, "subjects": list(subjects)}
+    return {row.subject: row.intake_id for row in connection.execute(_OPEN, names)}
+
+
+def waiting_keys(connection: Connection, *, system: str, flow: str, before: int) -> frozenset[str]:
+    """The records to which unreadable rows of pages older than `before` belong."""
+    names = {"system": system, "flow": flow, "intake": before}
+    return frozenset(connection.scalars(_WAITING, names))
+
+
 def resolve_subjects(
-    connection: Connection, *, system: str, flow: str, mapping: str, record_ids: Sequence[str], intake_id: int,
-    positions: Sequence[int], replayed: bool,
-) -> None:  # fmt: skip
+    connection: Connection, *, system: str, flow: str, mapping: str, subjects: Sequence[str], replayed: bool
+) -> None:
     """Close the open rows of records that have now gone through."""
+    state = "replayed" if replayed else "resolved"
+    names = {"system": system, "flow": flow, "mapping": mapping, "subjects": list(subjects), "state": state}
+    connection.execute(_RESOLVE, names)
+
+
+def resolve_keys(connection: Connection, *, system: str, flow: str, before: int, keys: Sequence[str]) -> None:
+    """Close the unreadable rows of older pages whose records have now come in a newer one."""
+    names = {"system": system, "flow": flow, "intake": before, "keys": list(keys)}
+    connection.execute(_RESOLVE_KEYS, names)
+
+
+_CLOSE_REST = text("""
+    UPDATE quarantine
+    SET resolved_at = now(),
+        state = CASE WHEN positions && CAST(:overtaken AS bigint[]) THEN 'resolved' ELSE :state END
+    WHERE system = :system AND flow = :flow AND state = 'open' AND intake_id = :intake
+      AND (stage = 'decode' OR subject LIKE 'intake:%' OR positions && CAST(:overtaken AS bigint[]))
+      AND subject <> ALL(:again)
+      AND (CAST(:only AS bigint[]) IS NULL OR positions && CAST(:only AS bigint[]))
+""")
+
+
+def close_rest(
+    connection: Connection, *, system: str, flow: str, intake_id: int, again: Iterable[str],
+    overtaken: Iterable[int], only: Iterable[int] | None, replayed: bool,
+) -> None:  # fmt: skip
+    """Close what a page was once refused for and is no longer, now that it was read again.
+
+    again      subjects that were refused this time too
+    overtaken  positions of records that a newer page has brought meanwhile
+    only       the positions that were tried; None for all
+    """
     connection.execute(
-        _RESOLVE,
+        _CLOSE_REST,
         {
-            "state": "replayed" if replayed else "resolved", "system": system, "flow": flow, "mapping": mapping,
-            "record_ids": list(record_ids), "intake": intake_id, "positions": list(positions),
+            "system": system, "flow": flow, "intake": intake_id, "again": list(again), "overtaken": list(overtaken),
+            "only": None if only is None else list(only), "state": "replayed" if replayed else "resolved",
         },
     )  # fmt: skip
 
@@ -180,14 +254,24 @@ _LIST = text("""
 """)
 
 
-def _row(row: Any) -> QuarantineRow:
-    fault = row.faults[0]
+def masked_fault(fault: Mapping[str, Any]) -> dict[str, Any]:
+    """A fault as it may be shown: personal data masked, in its sentences too."""
     value = fault.get("value")
+    if value is None:
+        return dict(fault)
+    shown = mask(fault.get("column") or fault.get("field") or "", value)
+    if value:
+        sentences = {language: fault[language].replace(value, shown) for language in ("ja", "en")}
+        return {**fault, **sentences, "value": shown}
+    return {**fault, "value": shown}
+
+
+def _row(row: Any) -> QuarantineRow:
+    fault = masked_fault(row.faults[0])
     return QuarantineRow(
         id=row.id, system=row.system, flow=row.flow, direction=row.direction, stage=row.stage, mapping=row.mapping,
-        subject=row.subject, code=row.code, reason_ja=fault["ja"], reason_en=fault["en"],
-        column=fault.get("column"), field=fault.get("field"),
-        value_masked=None if value is None else mask(fault.get("column") or fault.get("field") or "", value),
+        subject=fault.get("key", row.subject), code=row.code, reason_ja=fault["ja"], reason_en=fault["en"],
+        column=fault.get("column"), field=fault.get("field"), value_masked=fault.get("value"),
         position=fault.get("line"), name=row.name, state=row.state, replays=row.replays, created_at=row.created_at,
     )  # fmt: skip
 
@@ -202,23 +286,48 @@ def list_rows(
 
 
 _REFUSED_OF = text("""
-    SELECT subject, faults FROM quarantine WHERE intake_id = :intake AND direction = 'in' AND state <> 'resolved'
-      AND state <> 'replayed' ORDER BY positions[1], id
+    SELECT stage, subject, faults FROM quarantine WHERE intake_id = :intake AND direction = 'in' AND state <> 'resolved'
+      AND state <> 'replayed' ORDER BY stage = 'map', id
 """)
 
 
 def refused_of(connection: Connection, intake_id: int) -> list[dict[str, Any]]:
-    """What of a page was refused, a row for each fault: line, key, code and a message in Japanese."""
-    return [
-        {
-            "line": fault.get("line"),
-            "key": "" if row.subject.startswith("intake:") else row.subject,
-            "code": fault["code"],
-            "message": fault["ja"],
-        }
-        for row in connection.execute(_REFUSED_OF, {"intake": intake_id})
-        for fault in row.faults
-    ]
+    """What of a page was refused, each thing once, by line: line, key, code and a message in Japanese."""
+    told: dict[tuple[Any, str, str], dict[str, Any]] = {}
+    unreadable: set[Any] = set()
+    for row in connection.execute(_REFUSED_OF, {"intake": intake_id}):
+        for fault in row.faults:
+            line, code, message = fault.get("line"), fault["code"], fault["ja"]
+            if row.stage == "decode":
+                unreadable.add(line)
+            elif code == "group_broken" and line in unreadable:
+                continue  # it repeats what is wrong with its line
+            key = fault.get(
+                "key", "" if row.stage == "decode" or row.subject.startswith("intake:") else row.subject
+            )
+            told.setdefault(
+                (line, code, message), {"line": line, "key": key, "code": code, "message": message}
+            )
+    return sorted(told.values(), key=lambda refused: refused["line"] or 0)
+
+
+_AFTER_REPLAY = text("""
+    SELECT count(*) FILTER (WHERE state = 'open') AS still,
+           count(*) FILTER (WHERE direction = 'in' AND state = 'resolved') AS superseded,
+           count(*) FILTER (WHERE stage = 'decode' AND state = 'replayed' AND EXISTS (
+               SELECT 1 FROM quarantine AS n WHERE n.intake_id = q.intake_id AND n.direction = 'in'
+                 AND n.state = 'open' AND n.positions && q.positions)) AS otherwise
+    FROM quarantine AS q WHERE q.id = ANY(:ids)
+""")
+
+
+def after_replay(connection: Connection, ids: Sequence[int]) -> tuple[int, int]:
+    """How many of the rows that were tried are refused still, and how many a newer page has made idle.
+
+    A row that can be read by now, and was then refused for another reason, is refused still.
+    """
+    row = connection.execute(_AFTER_REPLAY, {"ids": list(ids)}).one()
+    return row.still + row.otherwise, row.superseded
 
 
 def show_row(connection: Connection, row_id: int) -> dict[str, Any]:

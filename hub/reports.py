@@ -91,6 +91,8 @@ class ReplayReport(_Report):
 
     tried: int = 0
     through: int = 0
+    superseded: int = 0
+    """Rows of which a newer page has brought the same thing meanwhile: closed, and nothing overwritten."""
     still_refused: int = 0
     missing: int = 0
     """Rows whose bytes are no longer kept."""

@@ -18,7 +18,15 @@ from connectors.contract import Deletes, Fault, Record, Source
 from hub.entities import Draft, Raced, Written, content_of, write_drafts
 from hub.intake import Intake, decode
 from hub.progress import Counter
-from hub.quarantine import Refusal, put_refusals, resolve_subjects
+from hub.quarantine import (
+    Refusal,
+    close_rest,
+    open_subjects,
+    put_refusals,
+    resolve_keys,
+    resolve_subjects,
+    waiting_keys,
+)
 from hub.reports import TakeIn
 from hub.store.database import digest
 from mappings import Mapping as RecordMapping, RecordFaults, Unit
@@ -29,7 +37,8 @@ CHUNK = 2000
 """Units written in one transaction."""
 
 _KNOWN = text(
-    "SELECT record_id, hash FROM record WHERE system = :system AND mapping = :mapping AND record_id = ANY(:ids)"
+    "SELECT record_id, hash, intake_id FROM record "
+    "WHERE system = :system AND mapping = :mapping AND record_id = ANY(:ids)"
 )
 _REMEMBER_REFUSED = text("""
     INSERT INTO record AS r (system, mapping, record_id, hash, entity_id, mapping_version, intake_id, position)
@@ -54,6 +63,10 @@ class TakenIn(TakeIn):
     seen: set[str] = field(default_factory=set)
     """Record ids of the first mapping, refused ones too: what a listing has shown."""
     unreadable: int = 0
+    again: set[str] = field(default_factory=set)
+    """Quarantine subjects of what can only be named by its place in the page, or by its bytes."""
+    overtaken: set[int] = field(default_factory=set)
+    """Replay: positions of records that a newer page has brought meanwhile."""
 
     def counts(self) -> dict[str, int]:
         """Only the numbers, for the intake's row."""
@@ -70,6 +83,8 @@ class TakenIn(TakeIn):
         self.notes.extend(other.notes)
         self.seen |= other.seen
         self.unreadable += other.unreadable
+        self.again |= other.again
+        self.overtaken |= other.overtaken
         for kind, count in other.kinds.items():
             self.kinds[kind] = self.kinds.get(kind, 0) + count
 
@@ -87,8 +102,14 @@ class Setting:
     record_key: str
     intake_id: int
     first: bool
+    name: str = ""
+    """The file or request, for notes."""
+    replay: bool = False
+    """The page was taken in before: what newer pages brought since is left alone."""
     only: frozenset[int] | None = None
     """Replay: only the units these positions belong to, whatever was known of them."""
+    waiting: frozenset[str] = frozenset()
+    """Records of which older pages hold rows that could not be read."""
     listing: bool = False
     """Remember what was seen: the page belongs to a listing in which absence means deletion."""
     counter: Counter = _UNWATCHED
@@ -103,14 +124,20 @@ def take_in(
     mappings: Sequence[RecordMapping],
     context: Mapping[str, Any],
     authority: Mapping[str, Mapping[str, str]],
+    replay: bool = False,
     only: frozenset[int] | None = None,
     counter: Counter = _UNWATCHED,
 ) -> TakenIn:
-    """Take a stored page in through every mapping of its flow. The caller then marks it as finished."""
+    """Take a stored page in through every mapping of its flow. The caller then marks it as finished.
+
+    `replay` takes a page in again, whole or `only` the units at these positions.
+    """
 
     def records() -> Iterator[Record | Fault]:
         return decode(engine, item, source, config)
 
+    with engine.connect() as connection:
+        waiting = waiting_keys(connection, system=item.system, flow=item.flow, before=item.id)
     result = TakenIn()
     for number, mapping in enumerate(mappings):
         setting = Setting(
@@ -123,13 +150,21 @@ def take_in(
             source.key,
             item.id,
             number == 0,
-            only,
+            name=item.name or "",
+            replay=replay,
+            only=only,
+            waiting=waiting if number == 0 else frozenset(),
             listing=number == 0 and source.deletes is Deletes.ABSENCE,
             counter=counter,
         )
         # a group whose rows do not stand together must be known before its first part is taken in
         apart = mapping.rows_apart(records(), context)
         result.join(take_in_records(setting, records(), apart))
+    with engine.begin() as connection:
+        close_rest(
+            connection, system=item.system, flow=item.flow, intake_id=item.id, again=result.again,
+            overtaken=result.overtaken, only=only, replayed=replay,
+        )  # fmt: skip
     return result
 
 
@@ -143,17 +178,20 @@ def take_in_records(
     """
     result = TakenIn()
     unreadable: list[Fault] = []
+    keys: dict[int, str] = {}
 
     def watched() -> Iterator[Record | Fault]:
         for row in records:
             if isinstance(row, Fault):
                 unreadable.append(row)
             elif row.notes and setting.first:
-                result.notes.extend(f"{row.position}: {note}" for note in row.notes)
+                result.notes.extend(f"{setting.name}:{row.position}: {note}" for note in row.notes)
             yield row
 
     chunk: list[Unit | RecordFaults] = []
     for unit in setting.mapping.units(watched(), setting.context, apart=apart):
+        if isinstance(unit, RecordFaults) and unit.external_id is not None:
+            keys.update(dict.fromkeys(unit.positions, unit.external_id))
         if setting.listing:
             result.seen.add(_record_id(setting, unit) if isinstance(unit, Unit) else unit.external_id or "")
         if _wanted(setting, unit):
@@ -164,20 +202,50 @@ def take_in_records(
     if chunk:
         result.join(_take_chunk(setting, chunk))
     result.unreadable = len(unreadable)
-    rows = [row for row in unreadable if setting.only is None or row.position in setting.only]
-    if rows and setting.first:
-        with setting.engine.begin() as connection:
-            put_refusals(connection, [_refused_row(setting, row) for row in rows])
-        result.records += len(rows)
-        result.quarantined += len(rows)
+    if unreadable and setting.first:
+        _refuse_rows(setting, unreadable, keys, result)
     return result
+
+
+def _refuse_rows(
+    setting: Setting, unreadable: Sequence[Fault], keys: Mapping[int, str], result: TakenIn
+) -> None:
+    """Put rows that could not be read into quarantine, those of a replay that were asked for.
+
+    A row that says what record it is the same row wherever it comes again, so that a snapshot with one bad row in it
+    does not fill the quarantine day by day; what is said of a whole page is told of each page.
+    """
+    refusals: list[Refusal] = []
+    times: dict[str, int] = {}
+    for row in unreadable:
+        subject = None
+        if row.hint and row.raw and not row.whole:
+            subject = f"row:{digest(row.raw).hex()}"
+            times[subject] = times.get(subject, 0) + 1
+            if times[subject] > 1:
+                subject = f"{subject}:{times[subject]}"
+        if setting.only is None or row.position in setting.only:
+            key = keys.get(row.position)
+            refusals.append(
+                Refusal.of_row(setting.system, setting.flow, setting.intake_id, row, subject=subject, key=key)
+            )
+    if refusals:
+        with setting.engine.begin() as connection:
+            put_refusals(connection, refusals)
+    result.again.update(refusal.subject for refusal in refusals)
+    result.records += len(refusals)
+    result.quarantined += len(refusals)
 
 
 def _wanted(setting: Setting, unit: Unit | RecordFaults) -> bool:
     if setting.only is not None and not setting.only.intersection(unit.positions):
         return False
-    # a document of which no row could be read is told by its rows alone
-    return not (isinstance(unit, RecordFaults) and unit.data is not None and unit.data.get("rows") == [])
+    if not isinstance(unit, RecordFaults):
+        return True
+    # a document of which no row could be read is told by its rows alone, and one that is torn by the first mapping
+    torn = all(fault.code == "group_broken" for fault in unit.faults)
+    unread = unit.data is not None and unit.data.get("rows") == []
+    return not (unread or (torn and not setting.first))
 
 
 def _take_chunk(setting: Setting, chunk: Sequence[Unit | RecordFaults]) -> TakenIn:
@@ -215,14 +283,19 @@ def _write_chunk(connection: Connection, setting: Setting, chunk: Sequence[Unit 
         record_id: digest(orjson.dumps(unit.data, default=str), setting.mapping.digest.encode())
         for record_id, unit in units.items()
     }
-    names = {"system": setting.system, "mapping": setting.mapping.name}
-    rows = connection.execute(_KNOWN, {**names, "ids": list(units)})
-    known = {row.record_id: bytes(row.hash) for row in rows}
+    known = _known(connection, setting, units)
     drafts: list[Draft] = []
     refused: list[str] = []
+    through: list[str] = []
     for record_id, unit in units.items():
-        if setting.only is None and known.get(record_id) == hashes[record_id]:
+        was = known.get(record_id, _NEVER)
+        if setting.replay and was.newest > setting.intake_id:
+            result.superseded += 1
+            result.overtaken.update(unit.positions)
+            continue
+        if setting.only is None and was.hash == hashes[record_id] and not was.waits:
             result.unchanged += 1
+            through += setting.waiting.intersection(_subjects(record_id, unit))
             continue
         try:
             draft = _draft(setting, unit, record_id, hashes[record_id])
@@ -230,6 +303,8 @@ def _write_chunk(connection: Connection, setting: Setting, chunk: Sequence[Unit 
             refusals.append(_refused_unit(setting, unit, record_id, error))
             refused.append(record_id)
             continue
+        names = _subjects(record_id, unit)
+        through += names if was.waits else setting.waiting.intersection(names)
         if draft is None:
             result.skipped += 1
         else:
@@ -254,17 +329,53 @@ def _write_chunk(connection: Connection, setting: Setting, chunk: Sequence[Unit 
         _remember_refused(
             connection, setting, [(name, hashes[name], units[name].positions[0]) for name in refused]
         )
-    resolve_subjects(
-        connection,
-        system=setting.system,
-        flow=setting.flow,
-        mapping=setting.mapping.name,
-        record_ids=[draft.record_id for draft in drafts],
-        intake_id=setting.intake_id,
-        positions=[p for draft in drafts for p in units[draft.record_id].positions] if setting.only else [],
-        replayed=setting.only is not None,
-    )
+    result.again.update(refusal.subject for refusal in refusals if refusal.subject.startswith("intake:"))
+    _resolve(connection, setting, through)
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Was:
+    """What is known of a record: its hash, the newest page it came in, whether it waits in quarantine."""
+
+    hash: bytes | None = None
+    newest: int = 0
+    waits: bool = False
+
+
+_NEVER = _Was()
+
+
+def _known(connection: Connection, setting: Setting, units: Mapping[str, Unit]) -> dict[str, _Was]:
+    names = {"system": setting.system, "mapping": setting.mapping.name}
+    rows = connection.execute(_KNOWN, {**names, "ids": list(units)})
+    found = {row.record_id: _Was(bytes(row.hash), row.intake_id) for row in rows}
+    subjects = {name for record_id, unit in units.items() for name in _subjects(record_id, unit)}
+    waiting = open_subjects(connection, **names, flow=setting.flow, subjects=list(subjects))
+    if waiting:
+        for record_id, unit in units.items():
+            pages = [waiting[name] for name in _subjects(record_id, unit) if name in waiting]
+            if pages:
+                was = found.get(record_id, _NEVER)
+                found[record_id] = _Was(was.hash, max(was.newest, *pages), waits=True)
+    return found
+
+
+def _subjects(record_id: str, unit: Unit) -> list[str]:
+    """What a record may be called in quarantine: refused as a group it has only the group's name."""
+    return [record_id] if unit.group in (None, record_id) else [record_id, str(unit.group)]
+
+
+def _resolve(connection: Connection, setting: Setting, through: Sequence[str]) -> None:
+    if not through:
+        return
+    names = {"system": setting.system, "flow": setting.flow}
+    resolve_subjects(
+        connection, **names, mapping=setting.mapping.name, subjects=through, replayed=setting.replay
+    )
+    keys = setting.waiting.intersection(through)
+    if keys:
+        resolve_keys(connection, **names, before=setting.intake_id, keys=list(keys))
 
 
 def _remember_refused(
@@ -296,10 +407,6 @@ def _draft(setting: Setting, unit: Unit, record_id: str, record_hash: bytes) -> 
             error, unit.data, setting.context, positions=unit.positions
         ) from error
     return Draft(record_id, record_hash, unit.external_id or None, unit.positions[0], model.key, content)
-
-
-def _refused_row(setting: Setting, fault: Fault) -> Refusal:
-    return Refusal.of_row(setting.system, setting.flow, setting.intake_id, fault)
 
 
 def _refused_unit(setting: Setting, unit: Unit, record_id: str, error: RecordFaults) -> Refusal:
