@@ -16,7 +16,7 @@ def main() -> None:
         if name not in works:
             raise SystemExit(f"no measurement {name!r}; there are: {', '.join(works)}")
     for name in wanted:
-        print(f"== {name}", flush=True)  # noqa: T201
+        print(f"== {name}", flush=True)
         sys.argv = [str(HERE / f"{name}.py")]
         runpy.run_path(sys.argv[0], run_name="__main__")
 
