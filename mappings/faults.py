@@ -128,8 +128,8 @@ REASONS: dict[str, tuple[str, str]] = {
         "The tax rate {v!r} of {c} cannot be read. Write it like 10, 10% or 0.1.",
     ),
     "not_a_date": (
-        "{c}の日付「{v}」は {format} の形ではありません。",
-        "The date {v!r} of {c} is not written as {format}.",
+        "{c}の日付「{v}」は {format} の形ではありません。この形に直すか、マッピングの形を送信元に合わせてください。",
+        "The date {v!r} of {c} is not written as {format}. Write it so, or fit the mapping to its sender.",
     ),
     "impossible_date": (
         "{c}の日付「{v}」は存在しない日時です。正しい日付にしてください。",
@@ -140,8 +140,8 @@ REASONS: dict[str, tuple[str, str]] = {
         "The value {v!r} of {c} is no Japanese era date. Write it like R07/07/01, 令和7年7月1日 or 5070701.",
     ),
     "before_era": (
-        "{c}の日付「{v}」は元号 {era} が始まる前の日です。",
-        "The date {v!r} of {c} lies before the era {era} began.",
+        "{c}の日付「{v}」は元号 {era} が始まる前の日です。元号と年を確かめてください。",
+        "The date {v!r} of {c} lies before the era {era} began. Check its era and year.",
     ),
     "not_a_slot": (
         "{c}の時間帯「{v}」は読めません。「午前中」「14-16」「14時～16時」のように入れるか、変換表を使ってください。",
@@ -156,32 +156,35 @@ REASONS: dict[str, tuple[str, str]] = {
         "The value {v!r} of {c} is no Japanese postal code (7 digits). Check that Excel did not drop a leading 0.",
     ),
     "no_prefecture": (
-        "{c}の住所「{v}」は都道府県名で始まっていません。",
-        "The address {v!r} of {c} does not begin with a prefecture.",
+        "{c}の住所「{v}」は都道府県名で始まっていません。都道府県名から書いてください。",
+        "The address {v!r} of {c} does not begin with a prefecture. Begin it with one.",
     ),
     "not_an_email": (
-        "{c}の値「{v}」はメールアドレスではありません。",
-        "The value {v!r} of {c} is no e-mail address.",
+        "{c}の値「{v}」はメールアドレスではありません。正しいアドレスに直すか、空にしてください。",
+        "The value {v!r} of {c} is no e-mail address. Mend it, or leave it empty.",
     ),
     "not_a_jan": (
         "{c}の値「{v}」はJANコードではありません(8、12、13、14桁の数字)。Excelで「4.9E+12」のように壊れていないか確かめてください。",
         "The value {v!r} of {c} is no JAN code (8, 12, 13 or 14 digits). Check that Excel did not make it 4.9E+12.",
     ),
     "jan_check_digit": (
-        "{c}のJANコード「{v}」のチェックデジットが違います。末尾は {expected} のはずです。",
-        "The JAN code {v!r} of {c} has a wrong check digit: it should end in {expected}.",
+        (
+            "{c}のJANコード「{v}」のチェックデジットが違います。末尾は {expected} のはずです。"
+            "商品マスタと照らして直してください。"
+        ),
+        "The JAN code {v!r} of {c} has a wrong check digit: it should end in {expected}. Check the product master.",
     ),
     "not_json": (
-        "{c}の値はJSONとして読めません({detail})。",
-        "The value of {c} cannot be read as JSON ({detail}).",
+        "{c}の値はJSONとして読めません({detail})。送信元に確認してください。",
+        "The value of {c} cannot be read as JSON ({detail}). Ask its sender.",
     ),
     "no_match": (
-        "{c}の値「{v}」は形 {pattern} に合いません。",
-        "The value {v!r} of {c} does not have the form {pattern}.",
+        "{c}の値「{v}」は形 {pattern} に合いません。値かマッピングを直してください。",
+        "The value {v!r} of {c} does not have the form {pattern}. Mend the value or the mapping.",
     ),
     "no_part": (
-        "{c}の値「{v}」を「{by}」で分けても {index} 番目がありません。",
-        "The value {v!r} of {c}, divided at {by!r}, has no part {index}.",
+        "{c}の値「{v}」を「{by}」で分けても {index} 番目がありません。値かマッピングを直してください。",
+        "The value {v!r} of {c}, divided at {by!r}, has no part {index}. Mend the value or the mapping.",
     ),
     "too_long": (
         "{c}の値「{v}」は長すぎます({limit})。短くしてください。",
@@ -192,8 +195,8 @@ REASONS: dict[str, tuple[str, str]] = {
         "The system has no constant {name!r}. Add it under constants: in systems/{system}.yaml.",
     ),
     "call_failed": (
-        "関数 {function} が「{v}」を処理できませんでした: {detail}",
-        "The function {function} failed on {v!r}: {detail}",
+        "関数 {function} が「{v}」を処理できませんでした。値か関数を直してください: {detail}",
+        "The function {function} failed on {v!r}. Mend the value or the function: {detail}",
     ),
     "group_conflict": (
         (

@@ -108,8 +108,8 @@ def test_all_faults_of_a_group_are_found_with_the_line_of_their_row(make_mapping
         ),
         (
             {"受注日": "11/21"},
-            "「受注日」の日付「11/21」は %Y/%m/%d %H:%M:%S の形ではありません。",
-            "The date '11/21' of '受注日' is not written as %Y/%m/%d %H:%M:%S.",
+            "「受注日」の日付「11/21」は %Y/%m/%d %H:%M:%S の形ではありません。この形に直すか、マッピングの形を送信元に合わせてください。",
+            "The date '11/21' of '受注日' is not written as %Y/%m/%d %H:%M:%S. Write it so, or fit the mapping to its sender.",
         ),
         (
             {"単価": "1100.5"},
