@@ -16,6 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 
+from hub.jobs import schema as jobs_schema
 from hub.words import HubError
 
 __all__ = [
@@ -77,13 +78,15 @@ def migrate(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
         command.upgrade(_config(connection), "head")
+        jobs_schema.bring_up(connection)
 
 
 def schema_is_current(engine: Engine) -> bool:
     """Whether the database has exactly the schema this program was written for."""
     with engine.connect() as connection:
         have = MigrationContext.configure(connection).get_current_revision()
-        return have == ScriptDirectory.from_config(_config(connection)).get_current_head()
+        head = ScriptDirectory.from_config(_config(connection)).get_current_head()
+        return have == head and jobs_schema.is_current(connection)
 
 
 def driver(connection: Connection) -> psycopg.Connection[Any]:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -29,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 __all__ = [
+    "account_token",
     "change_feed",
     "contribution",
     "cross_reference",
@@ -43,6 +45,7 @@ __all__ = [
     "ledger",
     "metadata",
     "quarantine",
+    "rate_budget",
     "record",
 ]
 
@@ -78,7 +81,13 @@ intake = Table(
     Column("deleted", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
     Column("complete", Boolean, nullable=False, server_default=text("false")),
     Column("note", Text),
-    # stored -> processed; erased once the body was removed by the retention rule
+    # of a webhook: what makes a second delivery recognisable; ids to ask the source for; when it happened over there
+    Column("event_id", Text),
+    Column("fetch_ids", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
+    _when("occurred_at"),
+    # how often taking it in broke down
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # stored -> processed, or failed (see quarantine); erased once the body was removed by the retention rule
     Column("state", Text, nullable=False, server_default=text("'stored'")),
     Column("counts", JSONB),
     _when("received_at", nullable=False, now=True),
@@ -93,11 +102,19 @@ Index(
 )
 Index("intake_sha256_idx", intake.c.system, intake.c.flow, intake.c.sha256)
 Index("intake_name_idx", intake.c.system, intake.c.flow, intake.c.name)
+Index(
+    "intake_event_key",
+    intake.c.system,
+    intake.c.event_id,
+    unique=True,
+    postgresql_where=intake.c.event_id.is_not(None),
+)
 
 intake_body = Table(
     "intake_body",
     metadata,
     Column("intake_id", BigInteger, ForeignKey("intake.id", ondelete="CASCADE"), nullable=False),
+    # 0, 1, ...: what is taken in; -1: the body of the webhook call it was made from
     Column("part", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
     PrimaryKeyConstraint("intake_id", "part"),
@@ -160,6 +177,8 @@ record = Table(
     Column("mapping_version", Integer, nullable=False),
     Column("intake_id", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),
+    # what the source orders versions of one record by, where it can
+    Column("order_value", Text),
     PrimaryKeyConstraint("system", "mapping", "record_id"),
 )
 
@@ -175,8 +194,11 @@ change_feed = Table(
     Column("system", Text, nullable=False),
     Column("deleted", Boolean, nullable=False, server_default=text("false")),
     _when("at", nullable=False, now=True),
+    # stock that went down, an order that was cancelled: it overtakes what waits (hub/urgency.py)
+    Column("urgent", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("xid", "seq"),
 )
+Index("change_feed_urgent_idx", change_feed.c.xid, change_feed.c.seq, postgresql_where=change_feed.c.urgent)
 
 flow_state = Table(
     "flow_state",
@@ -235,6 +257,8 @@ delivery = Table(
     Column("business_date", Text),
     _when("created_at", nullable=False, now=True),
     _when("finished_at"),
+    # sent before the others, whoever is sending
+    Column("urgent", Boolean, nullable=False, server_default=text("false")),
 )
 Index(
     "delivery_open_idx",
@@ -311,4 +335,31 @@ Index(
     quarantine.c.subject,
     unique=True,
     postgresql_where=quarantine.c.state == "open",
+)
+
+# one row for each account and bucket: see hub/budget.py
+rate_budget = Table(
+    "rate_budget",
+    metadata,
+    Column("account", Text, nullable=False),
+    Column("bucket", Text, nullable=False),
+    Column("rate", Double, nullable=False),
+    Column("burst", Double, nullable=False),
+    # the budget is used up to this moment; it lies ahead of now while somebody waits for a turn
+    _when("used_until", nullable=False),
+    # the other side wanted no call before
+    _when("held_until"),
+    Column("granted", BigInteger, nullable=False, server_default=text("0")),
+    Column("waited", Double, nullable=False, server_default=text("0")),
+    Column("penalties", BigInteger, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("account", "bucket"),
+)
+
+account_token = Table(
+    "account_token",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # encrypted: see hub/tokens.py
+    Column("sealed", LargeBinary, nullable=False),
+    _when("saved_at", nullable=False, now=True),
 )
