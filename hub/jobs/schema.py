@@ -10,10 +10,10 @@ a job into the queue within its own transaction.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
-from procrastinate.schema import SchemaManager
 from sqlalchemy import Connection, text
 
 __all__ = ["SCHEMA", "bring_up", "is_current"]
@@ -35,9 +35,17 @@ _GIVE_PATHS = f"""
 """  # noqa: S608
 
 
+def _scripts() -> Path:
+    """procrastinate's SQL files. It is not imported for them: every command looks whether the schema is current."""
+    found = find_spec("procrastinate")
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    return Path(found.submodule_search_locations[0]) / "sql"
+
+
 def _changes() -> list[Path]:
     """procrastinate's migration files, oldest first; their names begin with the version."""
-    return sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
+    return sorted((_scripts() / "migrations").glob("*.sql"))
 
 
 def is_current(connection: Connection) -> bool:
@@ -58,7 +66,7 @@ def bring_up(connection: Connection) -> None:
     else:
         raw.execute(f"CREATE SCHEMA {SCHEMA}")
         raw.execute(f"CREATE TABLE {SCHEMA}.applied (name text PRIMARY KEY, at timestamptz DEFAULT now())")
-        todo, scripts = _changes(), [SchemaManager.get_schema()]
+        todo, scripts = _changes(), [(_scripts() / "schema.sql").read_text("utf-8")]
     if not todo:
         return
     before = raw.execute(_PATH).fetchone()
