@@ -1,126 +1,176 @@
-"""`tsunagi init`, `demo`, `stop`, `check`, `status`: the house itself."""
+"""`tsunagi init`, `check`, `status`, `demo`, `stop`: the house itself."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sqlalchemy import text
 
-from connectors.contract import ConnectorError
-from hub.cli.output import Exit, counts_line, fail, guarded, json_line, out, say, show_table
-from hub.engine import Hub
-from hub.home import Settings
-from hub.logs import configure_logging
-from hub.postgres import database_url
-from hub.store.database import migrate, open_engine
+from hub.cli.failures import Exit
+from hub.cli.opening import open_hub, ready
+from hub.cli.output import Json, cell, good, json_line, say, show_table, waiting, wrong
 from hub.words import Words
+
+if TYPE_CHECKING:
+    from hub.reports import FlowStatus
+    from hub.systems import Systems
 
 __all__ = ["register"]
 
-Json = Annotated[bool, typer.Option("--json", help="1行1件のJSONで出力 / one JSON document a line")]
+_WHAT = {
+    "database": Words("データベース", "database"),
+    "system_file": Words("システム定義", "system file"),
+    "connector": Words("コネクタ", "connector"),
+    "mapping": Words("マッピング", "mapping"),
+    "schedule": Words("スケジュール", "schedule"),
+    "account": Words("接続", "account"),
+}
+_OUTCOMES = {
+    None: Words("未実行", "never ran"),
+    "ok": Words("✓ 成功", "✓ ok"),
+    "running": Words("実行中", "running"),
+    "retry": Words("✗ 再試行待ち", "✗ retry"),
+    "refused": Words("✗ 拒否", "✗ refused"),
+    "misconfigured": Words("✗ 要設定", "✗ settings"),
+    "crashed": Words("✗ 異常終了", "✗ crashed"),
+}
 
 
 def init() -> None:
-    """データベースを最新の版にする / bring the database to the newest schema."""
-    with guarded():
-        settings = Settings.from_env()
-        settings.home.create()
+    """データベースを作る・最新の版にする / create the database, or bring it to the newest schema
+
+    何度実行しても安全です。組み込みPostgreSQLを使う場合は起動もします。 /
+    Safe to run again. Starts the embedded PostgreSQL where that is used.
+    """
+    from sqlalchemy import text
+
+    from hub.postgres import database_url
+    from hub.store.database import migrate, open_engine
+
+    settings = ready()
+    settings.home.create()
+    with waiting(Words("データベースを準備しています", "preparing the database")):
         engine = open_engine(database_url(settings=settings))
         migrate(engine)
         with engine.connect() as connection:
             version = connection.scalar(text("SHOW server_version"))
         engine.dispose()
-        say(f"準備ができました (PostgreSQL {version})", f"ready (PostgreSQL {version})")
+    good(
+        Words(
+            f"準備ができました。PostgreSQL {version}、データの場所 {settings.home.root}",
+            f"Ready: PostgreSQL {version}, home {settings.home.root}",
+        ).say()
+    )
 
 
 def check(
     system: Annotated[
-        str | None, typer.Argument(help="システム名。省略時は全部 / system id; all when left out")
+        str | None,
+        typer.Argument(metavar="[SYSTEM]", help="システム名。省略時はすべて / system id; all when left out"),
     ] = None,
     json: Json = False,
 ) -> None:
-    """接続と設定を確かめる / prove that accounts, settings and mappings work."""
-    with guarded(), Hub.open() as hub:
-        names = [system] if system else list(hub.systems.systems)
-        seen = [(name, *_look(hub, name)) for name in names]
-        seen += [
-            (fault.system or fault.file.name, False, str(fault))
-            for fault in hub.validate()
-            if system in (None, fault.system)
-        ]
-        for name, good, what in seen:
-            if json:
-                json_line({"system": name, "ok": good, "seen": what})
-            else:
-                out.print("[green]✓[/] " if good else "[bold red]✗[/] ", end="")
-                out.print(f"{name}: {what}", markup=False)
-        if not all(good for _, good, _ in seen):
-            raise typer.Exit(Exit.PROBLEM)
+    """設定・マッピング・スケジュール・接続を確かめる / prove that settings, mappings, schedules and accounts work
+
+    1行に1件。どれかが不合格なら終了コードは 1 です。 /
+    One line each. The exit code is 1 when anything failed.
+    """
+    from hub.cli.checkup import check_all
+
+    findings = check_all(ready(), system)
+    failed = 0
+    while True:
+        with waiting(Words("確認中", "checking")):
+            finding = next(findings, None)
+        if finding is None:
+            break
+        failed += not finding.ok
+        if json:
+            json_line(finding.as_dict())
+        else:
+            tell = good if finding.ok else wrong
+            tell(f"{_WHAT[finding.what].say()} {finding.name}: {finding.seen.say()}")
+    if failed and not json:
+        say(f"{failed} 件が不合格です。", f"{failed} failed.")
+    if failed:
+        raise typer.Exit(Exit.PROBLEM)
 
 
-def _look(hub: Hub, name: str) -> tuple[bool, str]:
-    try:
-        return True, hub.check(name)
-    except ConnectorError as error:
-        return False, f"{type(error).__name__}: {error}"
-
-
-def status(json: Json = False) -> None:
-    """フローの様子: 最終実行、遅れ、隔離件数 / every flow: last run, lateness, what was refused."""
-    with guarded(), Hub.open() as hub:
-        rows = hub.status()
+def status(
+    system: Annotated[
+        str | None, typer.Option("--system", "-s", help="このシステムだけ / only this system")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """フローの様子: 最終実行、遅れ、隔離、未送信 / every flow: last run, lateness, what was refused or waits"""
+    with open_hub() as hub:
+        if system is not None:
+            hub.systems.get(system)
+        rows = [row for row in hub.status() if system in (None, row.system)]
         if json:
             for row in rows:
                 json_line(row.as_dict())
-            return
-        show_table(
-            None,
-            [
-                Words("システム", "system"), Words("フロー", "flow"), Words("向き", "way"),
-                Words("最終実行", "last run"), Words("結果", "outcome"), Words("隔離", "quarantine"),
-                Words("未送信", "unsent"), Words("件数", "counts"),
-            ],
-            [
-                (
-                    row.system, row.flow, "←" if row.direction == "pull" else "→", row.last_run_at,
-                    (row.outcome or "-") + (" ⚠ " + Words("遅れ", "late").say() if row.late else ""),
-                    row.open_quarantine or "", row.open_deliveries or "",
-                    row.error or counts_line({k: v for k, v in row.counts.items() if isinstance(v, int)}),
-                )
-                for row in rows
-            ],
-        )  # fmt: skip
+        else:
+            _show_status(rows, hub.systems)
         for fault in hub.systems.faults:
-            out.print("[bold red]✗[/] ", end="")
-            out.print(str(fault), markup=False)
+            wrong(str(fault), error=True)
+
+
+def _show_status(rows: list[FlowStatus], systems: Systems) -> None:
+    columns = (
+        Words("連携", "flow"), Words("最終実行", "last run"), Words("結果", "outcome"), Words("隔離", "refused"),
+        Words("未送信", "unsent"),
+    )  # fmt: skip
+    lines: list[tuple[object, ...]] = []
+    for name in dict.fromkeys(row.system for row in rows):
+        title = systems.get(name).title
+        lines.append((f"{name}  {Words(title.ja, title.en).say()}",))
+        lines += [_status_row(row) for row in rows if row.system == name]
+    show_table(columns, lines, wide={0: 1}, right=(3, 4))
+    for row in rows:
+        if row.error:
+            wrong(f"{row.system}/{row.flow}: {row.error}")
+
+
+def _status_row(row: FlowStatus) -> tuple[object, ...]:
+    title = Words(row.title_ja, row.title_en).say()
+    name = f" {'←' if row.direction == 'pull' else '→'} {row.flow}"
+    if title != row.flow:
+        name += f"  {title}"
+    outcome = _OUTCOMES.get(row.outcome, Words(str(row.outcome), str(row.outcome))).say()
+    if row.late:
+        outcome += Words(" 遅れ", " late").say()
+    return name, cell(row.last_run_at), outcome, row.open_quarantine or None, row.open_deliveries or None
 
 
 def demo() -> None:
-    """デモの一日を動かす / run the demo day: files, marketplace and warehouse, on Airflow."""
+    """デモの一日を動かす / run the demo day: files, a marketplace and a warehouse, on Airflow
+
+    終わった後も動き続けます。止めるには tsunagi stop を使います。もう一度実行すると続きから始まります。 /
+    Everything keeps running afterwards; stop it with tsunagi stop. Run again, it goes on from where it stands.
+    """
+    ready()
     from hub.demo import run_demo
 
-    with guarded():
-        run_demo()
+    run_demo()
 
 
 def stop() -> None:
-    """ハブが起動したプロセスをすべて止める / stop everything this hub started."""
+    """このハブが起動したものをすべて止める / stop everything this hub started"""
+    settings = ready()
     from hub.demo import stop_everything
 
-    with guarded():
-        stopped = stop_everything(Settings.from_env().home)
-        if not stopped:
-            raise fail("動いているものはありません", "nothing was running", Exit.OK)
-        say(f"止めました: {', '.join(stopped)}", f"stopped: {', '.join(stopped)}")
+    with waiting(Words("停止しています", "stopping")):
+        stopped = stop_everything(settings.home)
+    if stopped:
+        good(Words(f"止めました: {'、'.join(stopped)}", f"stopped: {', '.join(stopped)}").say())
+    else:
+        say("動いているものはありません。", "Nothing was running.")
 
 
-def register(app: typer.Typer) -> None:
-    app.callback()(_start)
-    for command in (init, check, status, demo, stop):
-        app.command()(command)
-
-
-def _start() -> None:
-    with guarded():
-        configure_logging(Settings.from_env())
+def register(app: typer.Typer, daily: str, setting_up: str) -> None:
+    """Put the commands of this file into the application."""
+    app.command(rich_help_panel=daily)(status)
+    app.command(rich_help_panel=daily)(check)
+    for command in (init, demo, stop):
+        app.command(rich_help_panel=setting_up)(command)

@@ -1,132 +1,203 @@
-"""How the CLI speaks: tables for people, JSON for machines, and what the exit codes mean."""
+"""How the commands speak: tables for people, JSON for machines, a bar while something takes long.
+
+rich is imported where something is shown to a person: `--json` and the shell's completion do without it.
+"""
 
 from __future__ import annotations
 
-import enum
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.table import Table
 
-from connectors.contract import Misconfigured, Refused, Retry
-from hub.words import HubError, Words
+from hub.words import Words
 
-__all__ = ["Exit", "fail", "guarded", "json_line", "progress", "say", "show_table"]
+if TYPE_CHECKING:
+    from rich.console import Console
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+    from hub.progress import Progress, Watch
+
+__all__ = [
+    "Json",
+    "Reveal",
+    "as_json",
+    "cell",
+    "counts_line",
+    "err",
+    "good",
+    "json_line",
+    "out",
+    "progress",
+    "say",
+    "show_table",
+    "waiting",
+    "wrong",
+]
+
+Json = Annotated[bool, typer.Option("--json", help="1行1件のJSONで出力 / one JSON document a line")]
+Reveal = Annotated[bool, typer.Option("--reveal", help="個人情報を隠さない / do not mask personal data")]
+
+_JST = ZoneInfo("Asia/Tokyo")
 
 
-class Exit(enum.IntEnum):
-    """Exit codes; 75 and 78 are those of sysexits.h."""
+@cache
+def out() -> Console:
+    """Standard output, for people."""
+    from rich.console import Console
 
-    OK = 0
-    PROBLEM = 1
-    USAGE = 2
-    RETRY = 75
-    MISCONFIGURED = 78
+    return Console(highlight=False)
+
+
+@cache
+def err() -> Console:
+    """Standard error, for people."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+# ---------------------------------------------------------------- sentences
 
 
 def say(ja: str, en: str) -> None:
     """One sentence to standard output, in the operator's language."""
-    out.print(Words(ja, en).say(), markup=False)
+    out().print(Words(ja, en).say(), markup=False, soft_wrap=True)
 
 
-def fail(ja: str, en: str, code: Exit = Exit.PROBLEM) -> typer.Exit:
-    """Say on standard error what is wrong; raise what is returned."""
-    err.print(f"[bold red]✗[/] {_escape(Words(ja, en).say())}")
-    return typer.Exit(code)
+def good(text: str) -> None:
+    """A line with a green tick on standard output."""
+    _marked(out(), "[green]✓[/] ", text)
 
 
-def _escape(sentence: str) -> str:
-    return sentence.replace("[", r"\[")
+def wrong(text: str, *, error: bool = False) -> None:
+    """A line with a red cross on standard output, or on standard error."""
+    _marked(err() if error else out(), "[bold red]✗[/] ", text)
+
+
+def _marked(console: Console, mark: str, text: str) -> None:
+    console.print(mark, end="")
+    console.print(text, markup=False, soft_wrap=True)
+
+
+# ---------------------------------------------------------------- JSON
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
-        return value.decode("cp932", "replace")
+        return value.decode("utf-8", "backslashreplace")
     return str(value)
+
+
+def as_json(value: Any) -> bytes:
+    """Compact UTF-8 JSON without a line end; what JSON has no form for becomes text."""
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
 
 
 def json_line(value: Any, *, error: bool = False) -> None:
-    """One JSON document on one line, UTF-8, to standard output (or standard error)."""
-    stream = sys.stderr.buffer if error else sys.stdout.buffer
-    stream.write(orjson.dumps(value, default=_plain, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
-    stream.flush()
+    """One JSON document on one line of standard output (or standard error)."""
+    stream = sys.stderr if error else sys.stdout
+    stream.flush()  # what was said as text comes before
+    stream.buffer.write(as_json(value) + b"\n")
+    if error:
+        stream.buffer.flush()
 
 
-def _cell(value: Any) -> str:
+# ---------------------------------------------------------------- tables
+
+
+def cell(value: Any) -> str:
+    """A value in a table: times in Japan's, objects as JSON, nothing as nothing."""
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return value.astimezone().strftime("%m-%d %H:%M:%S")
+        return value.astimezone(_JST).strftime("%m-%d %H:%M")
+    if isinstance(value, bool | dict | list):
+        return as_json(value).decode()
     return str(value)
 
 
-def show_table(title: Words | None, columns: Sequence[Words], rows: Iterable[Sequence[Any]]) -> None:
-    """A table for people; long cells fold, nothing is cut off."""
-    table = Table(title=None if title is None else title.say(), title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column.say(), overflow="fold")
-    for row in rows:
-        table.add_row(*(_escape(_cell(value)) for value in row))
-    out.print(table)
+def show_table(
+    columns: Sequence[Words],
+    rows: Iterable[Sequence[Any]],
+    *,
+    title: str | None = None,
+    wide: Mapping[int, int] | None = None,
+    right: Sequence[int] = (),
+) -> None:
+    """A table for people. Long cells fold, nothing is cut off. A row of one cell is a heading above the rows after it.
 
+    wide   column -> its share of what is left of the terminal's width; the others stay in one line
+    right  columns of numbers
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
+    from rich.table import Table
 
-@contextmanager
-def progress(label: Words) -> Iterator[Callable[[int, str], None]]:
-    """A progress line on a terminal, nothing elsewhere. Yields `advance(count, what)`."""
-    bar = Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(show_speed=True),
-        TimeElapsedColumn(), TextColumn("{task.fields[what]}"), console=err, transient=True,
-        disable=not err.is_terminal,
+    table = Table(
+        title=None if title is None else escape(title), title_justify="left", title_style="bold", header_style="bold",
+        box=SIMPLE_HEAD, pad_edge=False, expand=bool(wide),
     )  # fmt: skip
-    with bar:
-        task = bar.add_task(label.say(), total=None, what="")
-        yield lambda count, what: bar.update(task, completed=count, what=what)
+    for number, column in enumerate(columns):
+        share = (wide or {}).get(number)
+        table.add_column(
+            column.say(), overflow="fold", no_wrap=bool(wide) and not share, ratio=share,
+            justify="right" if number in right else "left",
+        )  # fmt: skip
+    for row in rows:
+        table.add_row(*(escape(cell(value)) for value in row), style="bold" if len(row) == 1 else None)
+    out().print(table)
+
+
+def counts_line(counts: Mapping[str, Any], names: Mapping[str, Words]) -> str:
+    """The counts that are not nought, by their names: `受信 12 · 新規 10`."""
+    return " · ".join(f"{words.say()} {counts[name]}" for name, words in names.items() if counts.get(name))
+
+
+# ---------------------------------------------------------------- waiting
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
-    """Turn what the hub and the connectors raise into one sentence and an exit code."""
-    try:
+def waiting(words: Words) -> Iterator[None]:
+    """Show on a terminal that something is under way that has no measure."""
+    if not err().is_terminal:
         yield
-    except Retry as error:
-        wait = "" if error.after is None else f" ({int(error.after.total_seconds())} s)"
-        raise fail(
-            f"今は処理できません。しばらくして再実行してください{wait}: {error}",
-            f"not possible right now, try again later{wait}: {error}",
-            Exit.RETRY,
-        ) from error
-    except Misconfigured as error:
-        raise fail(
-            f"設定を直してください: {error}", f"a setting must be mended: {error}", Exit.MISCONFIGURED
-        ) from error
-    except Refused as error:
-        raise fail(f"相手システムに拒否されました: {error}", f"the other system refused: {error}") from error
-    except HubError as error:
-        raise fail(error.ja, error.en) from error
-    except LookupError as error:
-        sentence = str(error.args[0]) if error.args else str(error)
-        raise fail(sentence, sentence, Exit.USAGE) from error
+        return
+    with err().status(words.say()):
+        yield
 
 
-def counts_line(counts: Mapping[str, Any]) -> str:
-    """Counts that are not zero, as `name=value` words."""
-    return "  ".join(
-        f"{name}={value}" for name, value in counts.items() if value not in (0, 0.0, "", [], {}, None)
+@contextmanager
+def progress(words: Words, *, quiet: bool = False) -> Iterator[Watch | None]:
+    """A bar on standard error; what it yields is handed to the engine as `watch`.
+
+    None where standard error is no terminal, or with `quiet`: the engine then does not count at all.
+    """
+    if quiet or not err().is_terminal:
+        yield None
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress as Bar,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
     )
+
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(),
+        TimeElapsedColumn(), TextColumn("{task.fields[what]}", style="dim", markup=False),
+    )  # fmt: skip
+    with Bar(*columns, console=err(), transient=True) as bar:
+        task = bar.add_task(words.say(), total=None, what="")
+        yield _teller(lambda now: bar.update(task, completed=now.done, total=now.total, what=now.what))
+
+
+def _teller(update: Callable[[Progress], None]) -> Watch:
+    return update

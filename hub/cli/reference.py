@@ -1,0 +1,171 @@
+"""Writes the part of docs/cli.md and docs/ja/cli.md that tells of each command, out of the commands themselves.
+
+`python -m hub.cli.reference` writes both again; a test holds them current, and runs every example through the parser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from hub.cli import app
+from hub.cli.failures import EXIT_MEANING
+from hub.cli.root import in_language
+from hub.words import Language, Words
+
+__all__ = ["BEGIN", "DOCS", "END", "EXAMPLES", "commands", "docs_text", "write"]
+
+_FOLDER = Path(__file__).parents[2] / "docs"
+DOCS: dict[Language, Path] = {"en": _FOLDER / "cli.md", "ja": _FOLDER / "ja" / "cli.md"}
+BEGIN = "<!-- commands: written by python -m hub.cli.reference -->"
+END = "<!-- end of commands -->"
+
+_PIPE = r"\|"
+_WIDE = 70
+
+EXAMPLES: dict[str, list[tuple[str, Words]]] = {
+    "pull": [
+        ("pull core orders", Words("フロー orders", "the flow orders")),
+        ("pull rakuten-main skus", Words("ソース名で", "by the name of its source")),
+        ("pull wms stock --json", Words("結果をJSONで", "the report as JSON")),
+    ],
+    "push": [
+        ("push rakuten-main stock", Words("変わった在庫だけ", "only what changed")),
+        ("push rakuten-main stock --key SOAP-3@W1", Words("この1件を見直す", "look at this one again")),
+        ("push rakuten-main stock --all", Words("全件を見直す", "look at all of them")),
+    ],
+    "status": [
+        ("status", Words("すべてのフロー", "every flow")),
+        ("status --system core --json", Words("監視ツール用", "for a monitoring tool")),
+    ],
+    "check": [
+        ("check", Words("すべて", "everything")),
+        ("check rakuten-main", Words("1つのシステムだけ", "one system")),
+    ],
+    "explain": [("explain order mailorder/A-1001", Words("受注の各値の出所", "an order, value by value"))],
+    "export": [
+        ("export order > orders.jsonl", Words("1行1件のJSON", "JSON lines")),
+        (
+            "export stock_position --format csv -o stock.csv",
+            Words("表計算ソフト用", "for a spreadsheet"),
+        ),
+    ],
+    "quarantine list": [
+        ("quarantine list --system core", Words("core の分だけ", "those of core")),
+        ("quarantine list --state all --json", Words("処理済みも含めて", "also those that are done")),
+    ],
+    "quarantine show": [
+        ("quarantine show 12 --reveal", Words("元データも表示", "with the data as received"))
+    ],
+    "quarantine replay": [
+        ("quarantine replay 12 13", Words("この2件", "these two")),
+        ("quarantine replay --system core", Words("core の分すべて", "all of core")),
+    ],
+    "quarantine discard": [
+        ('quarantine discard 12 --reason "duplicate, see mail"', Words("理由を付けて破棄", "with the reason"))
+    ],
+    "init": [("init", Words("最初に一度、更新のたびに一度", "once at first, and after each update"))],
+    "demo": [("demo", Words("make demo と同じ", "the same as make demo"))],
+    "stop": [("stop", Words("make stop と同じ", "the same as make stop"))],
+    "preview": [
+        (
+            "preview file_exchange/general_orders.in JUCHU_20261121_001.csv",
+            Words("並べて見る", "side by side"),
+        ),
+        (
+            "preview file_exchange/general_orders.in JUCHU_20261121_001.csv --json > orders.jsonl 2> refused.jsonl",
+            Words("受注1件1行、拒否は標準エラーに", "an order a line, refused rows apart"),
+        ),
+        (
+            "preview rakuten_rms/shipments.out shipments.jsonl --related order=orders.jsonl",
+            Words("送信側。受注を横に置いて", "an outgoing mapping, with the orders beside"),
+        ),
+    ],
+    "new connector": [
+        ("new connector tiny_shop --in ..", Words("../tiny_shop を作る", "writes ../tiny_shop"))
+    ],
+    "schema export": [("schema export schemas", Words("schemas/ に書き出す", "into schemas/"))],
+}
+"""Command -> how it is used, and what for. A `#` starts a comment, `>` and `2>` are the shell's."""
+
+
+def commands(lang: Language) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, by its words ("quarantine list"), in the order of the help."""
+    root = typer.main.get_command(app)
+    in_language(root, lang)
+    yield from _below(root, "")
+
+
+def _below(command: Any, words: str) -> Iterator[tuple[str, Any]]:
+    for name, below in command.commands.items():
+        path = f"{words} {name}".strip()
+        if hasattr(below, "commands"):
+            yield from _below(below, path)
+        else:
+            yield path, below
+
+
+def _section(path: str, command: Any, lang: Language) -> str:
+    arguments = [param for param in command.params if param.param_type_name == "argument"]
+    options = [param for param in command.params if param.param_type_name == "option"]
+    usage = " ".join(["tsunagi", path, *(param.display_name_raw for param in arguments)])
+    examples = [(f"$ tsunagi {line}", words.say(lang)) for line, words in EXAMPLES[path]]
+    width = max(len(line) for line, _ in examples)
+    if width > _WIDE:
+        told = [f"# {words}\n{line}" for line, words in examples]
+    else:
+        told = [f"{line:<{width}}  # {words}" for line, words in examples]
+    lines = [f"### `{usage}`", "", command.help, ""]
+    if arguments or options:
+        head = Words("| 引数・オプション | 意味 |", "| argument, option | means |").say(lang)
+        lines += [head, "|---|---|", *(_row(param) for param in [*arguments, *options]), ""]
+    lines += ["```console", *told, "```"]
+    return "\n".join(lines)
+
+
+def _row(param: Any) -> str:
+    if param.param_type_name == "argument":
+        name = f"`{param.display_name_raw}`"
+    else:
+        value = "" if getattr(param, "is_flag", False) else f" {param.metavar or param.name.upper()}"
+        name = ", ".join(f"`{option}{value}`" for option in param.opts)
+    return f"| {name.replace('|', _PIPE)} | {param.help} |"
+
+
+def _exit_codes(lang: Language) -> str:
+    head = Words("| 終了コード | 意味 |", "| exit code | means |").say(lang)
+    return "\n".join(
+        [
+            head,
+            "|---|---|",
+            *(f"| {code.value} | {words.say(lang)} |" for code, words in EXIT_MEANING.items()),
+        ]
+    )
+
+
+def docs_text(lang: Language) -> str:
+    """The page of one language as it must stand in the repository."""
+    before, _, rest = DOCS[lang].read_text("utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    parts = [
+        BEGIN,
+        f"## {Words('終了コード', 'Exit codes').say(lang)}",
+        _exit_codes(lang),
+        f"## {Words('コマンド', 'Commands').say(lang)}",
+        *(_section(path, command, lang) for path, command in commands(lang)),
+        END,
+    ]
+    return before + "\n\n".join(parts) + after
+
+
+def write() -> None:
+    """Write both pages."""
+    for lang, path in DOCS.items():
+        path.write_text(docs_text(lang), "utf-8")
+
+
+if __name__ == "__main__":
+    write()
