@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from hub.airflow_api import AirflowApi
-from hub.airflow_home import airflow_address
+from hub.airflow_home import AirflowAddress, airflow_address
 from hub.demo import run_demo, stop_everything
 from hub.demo.road import ROAD
 from hub.engine import Hub
@@ -61,6 +61,23 @@ def step(shown: str, title: str) -> list[str]:
     return [line for line in shown.splitlines() if line.startswith("✓") and title in line]
 
 
+def the_console_is_open_to_whoever_signed_in(address: AirflowAddress) -> None:
+    """As Airflow serves it: nothing without a login, and no write that another site's page could send."""
+    with httpx.Client(base_url=address.url) as browser:
+        for path in ("/tsunagi/", "/tsunagi/quarantine", "/tsunagi/console.css"):
+            assert browser.get(path).status_code == 401
+        signed = browser.post("/auth/token", json={"username": address.user, "password": address.password})
+        browser.cookies.set("_token", signed.json()["access_token"])
+        assert "Mail-order core" in browser.get("/tsunagi/").text
+        refused = browser.get("/tsunagi/flow/core__orders").text
+        assert refused.count('type="checkbox"') == 6
+        for headers in ({}, {"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}):
+            answer = browser.post("/tsunagi/quarantine/replay", data={"id": "1"}, headers=headers)
+            assert answer.status_code == 403
+        own = {"sec-fetch-site": "same-origin"}
+        assert browser.post("/tsunagi/quarantine/replay", data={"id": "1"}, headers=own).status_code == 303
+
+
 @pytest.mark.airflow
 @pytest.mark.slow
 @pytest.mark.timeout(600)
@@ -83,6 +100,7 @@ def test_a_day_goes_through_airflow_and_the_same_day_again_changes_and_sends_not
     assert [line for line in second.splitlines() if line.startswith("✓") and "accepted" in line] == []
     assert everything(database_url) == before
 
+    the_console_is_open_to_whoever_signed_in(address)
     with AirflowApi(address) as api:
         assert api.import_errors() == {}
         assert not [dag for dag in {step.dag_id for step in ROAD} if api.dags()[dag]["is_paused"]]
