@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 
 from hub.home import Home
@@ -113,3 +114,10 @@ def drop_database(postgres_url: str, name: str) -> None:
     """Drop a database, also under connections that a test left open."""
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """A test that configures logging must not decide what the next one logs."""
+    yield
+    structlog.reset_defaults()

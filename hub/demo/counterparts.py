@@ -118,6 +118,8 @@ class Counterparts:
              "--host-key", str(self._folder / "sftp_host_key"), "--print-port"],
             {"TSUNAGI_SANDBOX_SFTP_PASSWORD": password},
         )  # fmt: skip
+        # it answers a moment before it has said its key
+        self._processes.wait_ready(SFTP, lambda: self._host_key() is not None, timeout=10)
         self._connection(
             "core", host="127.0.0.1", port=port, login="core", password=password,
             extra={"host_keys": [self._host_key()]},
@@ -129,10 +131,11 @@ class Counterparts:
         self._processes.start(name, [sys.executable, "-m", *module], env={**_python_env(), **(env or {})})
         self._processes.wait_ready(name, lambda: _answers(port), timeout=30)
 
-    def _host_key(self) -> str:
+    def _host_key(self) -> str | None:
         """The public key the server printed when it started: what an operator gets from the partner on paper."""
         lines = self._processes.log(SFTP).read_text("utf-8").splitlines()
-        return str(json.loads(next(line for line in reversed(lines) if '"host_key"' in line))["host_key"])
+        said = next((line for line in reversed(lines) if '"host_key"' in line), None)
+        return None if said is None else str(json.loads(said)["host_key"])
 
     def _connection(self, system: str, *, extra: Mapping[str, Any], **parts: Any) -> None:
         path = self._home.secrets / f"{system}.json"
