@@ -38,7 +38,7 @@ class MappingError(Exception):
 def suggestion(word: str, known: Iterable[str]) -> tuple[str, str]:
     """(" もしかして: x", " Did you mean x?") for a near miss, else the known words if they are few, else nothing."""
     names = list(known)
-    near = difflib.get_close_matches(word, names, n=2, cutoff=0.65)
+    near = difflib.get_close_matches(word, names, n=2, cutoff=0.7)
     if not near and len(word) > 3:
         near = [name for name in names if word in name or (len(name) > 3 and name in word)][:2]
     if near:

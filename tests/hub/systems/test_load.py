@@ -135,7 +135,7 @@ def test_a_bad_flow_leaves_its_system_and_the_other_flows(tmp_path: Path) -> Non
         ("title: {ja: 楽天市場 本店, en: Rakuten", "title: {jp: 楽天市場 本店, en: Rakuten", ":3: title"),
         ("system: rakuten-main", "system: Rakuten_Main", ":1: system: 'Rakuten_Main' is not allowed"),
         ("system: rakuten-main", "system: rakuten-second", ":1: system: Differs from the file's name"),
-        ("    retries: 2", "    retry: 2", ":13: flows.orders.retry: There is no key 'retry' here. Did you"),
+        ("    retries: 2", "    retrie: 2", ":13: flows.orders.retrie: There is no key 'retrie' here. Did you"),
         ("retries: 2", "retries: many", ":13: flows.orders.retries: Write a whole number here (found 'many')"),
         ("retries: 2", "retries: 99", "flows.orders.retries: Must be 50 or less (found 99)"),
         ("1h30m", "90 minutes", ":14: flows.orders.timeout: A duration is written 30m, 2h, 1h30m or 1d"),
