@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from connectors.contract import Call, Connector, FileHistory
+from connectors.contract import Budget, Call, Connector, FileHistory
 
 if TYPE_CHECKING:
     import httpx
@@ -32,6 +32,7 @@ def open_call(
     params: Mapping[str, Any] | None = None,
     files_seen: FileHistory | None = None,
     limiter: Limiter | None = None,
+    limit: Callable[[Budget], Limiter] | None = None,
     trace: Trace | None = None,
     transport: httpx.BaseTransport | None = None,
     files: FileStore | None = None,
@@ -41,7 +42,8 @@ def open_call(
     """What a connector function is handed, for one account.
 
     The secrets of `config` are masked in traces and error texts. `limiter` holds the account's budget when
-    several processes share it. `transport` and `files` replace the network in tests.
+    several processes share it; `limit` makes it from the budget that counts, if there is one. `transport` and
+    `files` replace the network in tests.
     """
     clock = now or (lambda: datetime.now().astimezone())
     with ExitStack() as doors:
@@ -54,6 +56,8 @@ def open_call(
             settings = connector.http(config)
             if settings.budget is None:
                 settings = replace(settings, budget=connector.budget)
+            if limit is not None and settings.budget is not None:
+                limiter = limit(settings.budget)
             http = doors.enter_context(
                 Http(
                     settings, system=system, limiter=limiter, trace=trace, transport=transport, sleep=sleep, now=clock,
