@@ -13,7 +13,7 @@ from canonical_model.promotion import Coupon, Promotion
 from canonical_model.purchase import PurchaseOrder, Receipt
 from canonical_model.returns import Refund, Return
 from canonical_model.shipment import Shipment, ShippingMethod
-from canonical_model.stock import Reservation, StockMovement, StockPosition
+from canonical_model.stock import Reservation, Sellable, StockMovement, StockPosition
 from canonical_model.subscription import Subscription
 from canonical_model.values import Address, Money, PersonName
 
@@ -49,6 +49,7 @@ __all__ = [
     "Refund",
     "Reservation",
     "Return",
+    "Sellable",
     "Settlement",
     "Shipment",
     "ShippingMethod",

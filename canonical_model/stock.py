@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Annotated
+
+from pydantic import Field
 
 from canonical_model.codes import StockQuality
 from canonical_model.entity import Entity
 from canonical_model.values import Instant, Quantity, SignedQuantity
 
-__all__ = ["Reservation", "StockMovement", "StockPosition", "available"]
+__all__ = ["Reservation", "Sellable", "StockMovement", "StockPosition", "available"]
 
 
 def available(on_hand: int | None, allocated: int | None = None) -> int:
@@ -76,3 +79,44 @@ class Reservation(Entity, kind="reservation", ja="取置", en="Reservation"):
     order_key: str | None = None
     expires_at: Instant | None = None
     state: str = "open"
+
+
+class Sellable(Entity, kind="sellable", ja="販売可能数", en="Sellable stock"):
+    """How many units of a SKU a channel may offer, and why. Key: "{channel}/{sku}". The hub writes it, nobody else.
+
+    free = on_hand - allocated - safety_stock - reserved - unbooked, and quantity = free - buffer - withheld, never
+    below zero. Of a kit (セット品) the terms are those of `limiting_part`, and free is in kits: its units shared out
+    by `part_units`, rounded down.
+
+    on_hand        good units in the locations the channel may sell from: counted, and moved since; never below zero
+                   in one location
+    moved          of `on_hand`, what moved since the count
+    allocated      promised by the systems that count the stock
+    safety_stock   never offered; only what is there can be kept back
+    reserved       open reservations, and confirmed ones whose order is still to come
+    unbooked       ordered, and not in those systems' counts yet
+    free           what is left for all channels of the pool; below zero: more was sold than is there
+    buffer         kept back by this channel's buffer
+    withheld       left to other channels by this channel's policy (share, rank, upper limit)
+    policy         the name of that policy
+    pool           which locations these figures are of; None: all that sell online
+    backorderable  may be ordered without stock, says the system that counts it
+    """
+
+    channel: str
+    sku: Annotated[str, Field(min_length=1)]
+    quantity: Quantity
+    on_hand: Quantity = 0
+    moved: SignedQuantity = 0
+    allocated: Quantity = 0
+    safety_stock: Quantity = 0
+    reserved: Quantity = 0
+    unbooked: Quantity = 0
+    free: SignedQuantity = 0
+    buffer: Quantity = 0
+    withheld: Quantity = 0
+    policy: str = "shared"
+    pool: str | None = None
+    backorderable: bool = False
+    limiting_part: str | None = None
+    part_units: Quantity = 1
