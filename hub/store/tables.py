@@ -363,3 +363,5 @@ account_token = Table(
     Column("sealed", LargeBinary, nullable=False),
     _when("saved_at", nullable=False, now=True),
 )
+
+import hub.store.stock_tables  # noqa: E402, F401  (its tables belong to the same metadata)
