@@ -115,7 +115,8 @@ def delete_absent(
 ) -> Removed:
     """What this flow once brought and a complete listing no longer shows is gone; in the caller's transaction.
 
-    More than `BRAKE_SHARE` of it is held back until an operator accepts it (`accepted`).
+    More than `BRAKE_SHARE` of it, and all of it by an empty listing, is held back until an operator accepts it
+    (`accepted`).
     """
     if not listing.whole:
         return Removed()
@@ -127,7 +128,9 @@ def delete_absent(
     if listing.doubtful:
         return Removed(notes=(_held_doubtful(len(absent)).say(),))
     known = connection.scalar(_KNOWN, names) or 0
-    if len(absent) > max(BRAKE_FREE, known * BRAKE_SHARE) and not accepted:
+    # a listing that shows nothing at all is an export that failed more often than an empty shop
+    braked = not listing.seen or len(absent) > max(BRAKE_FREE, known * BRAKE_SHARE)
+    if braked and not accepted:
         return Removed(notes=(_held_brake(len(absent), known).say(),))
     return _remove(connection, origin, absent, owners)
 

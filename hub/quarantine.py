@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from connectors.contract import Fault
 from hub.logs import mask
 from hub.reports import QuarantineRow
+from hub.store.database import digest
 from mappings import FieldFault
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "open_subjects",
     "put_refusals",
     "refused_of",
+    "refused_rows",
     "resolve_keys",
     "resolve_outgoing",
     "resolve_subjects",
@@ -97,6 +99,26 @@ class Refusal:
             [_fault(code, reason_ja, reason_en, None, None, None, None)],
             entity_id=entity_id, delivery_id=delivery_id, record=record,
         )  # fmt: skip
+
+
+def refused_rows(
+    system: str, flow: str, intake_id: int, unreadable: Iterable[Fault], keys: Mapping[int, str]
+) -> list[Refusal]:
+    """What is told of the rows of a page that could not be read; `keys`: position -> the record it belongs to.
+
+    A row that says what it belongs to is the same row wherever it comes again, so that a snapshot with one bad row in
+    it does not fill the quarantine day by day; what is said of a whole page is told of each page.
+    """
+    refusals: list[Refusal] = []
+    times: dict[bytes, int] = {}
+    for row in unreadable:
+        subject = None
+        if row.hint and row.raw and not row.whole:
+            number = times[row.raw] = times.get(row.raw, 0) + 1
+            subject = f"row:{digest(row.raw).hex()}" + (f":{number}" if number > 1 else "")
+        key = keys.get(row.position)
+        refusals.append(Refusal.of_row(system, flow, intake_id, row, subject=subject, key=key))
+    return refusals
 
 
 def _fault(

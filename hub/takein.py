@@ -23,6 +23,7 @@ from hub.quarantine import (
     close_rest,
     open_subjects,
     put_refusals,
+    refused_rows,
     resolve_keys,
     resolve_subjects,
     waiting_keys,
@@ -63,6 +64,7 @@ class TakenIn(TakeIn):
     seen: set[str] = field(default_factory=set)
     """Record ids of the first mapping, refused ones too: what a listing has shown."""
     unreadable: int = 0
+    """Rows that do not say what they are about, or not in a way that can be read."""
     again: set[str] = field(default_factory=set)
     """Quarantine subjects of what can only be named by its place in the page, or by its bytes."""
     overtaken: set[int] = field(default_factory=set)
@@ -190,10 +192,8 @@ def take_in_records(
 
     chunk: list[Unit | RecordFaults] = []
     for unit in setting.mapping.units(watched(), setting.context, apart=apart):
-        if isinstance(unit, RecordFaults) and unit.external_id is not None:
-            keys.update(dict.fromkeys(unit.positions, unit.external_id))
-        if setting.listing:
-            result.seen.add(_record_id(setting, unit) if isinstance(unit, Unit) else unit.external_id or "")
+        if setting.first and (setting.listing or isinstance(unit, RecordFaults)):
+            _look_at(setting, unit, keys, result)
         if _wanted(setting, unit):
             chunk.append(unit)
         if len(chunk) >= CHUNK:
@@ -201,34 +201,29 @@ def take_in_records(
             chunk = []
     if chunk:
         result.join(_take_chunk(setting, chunk))
-    result.unreadable = len(unreadable)
+    result.unreadable += len(unreadable)
     if unreadable and setting.first:
         _refuse_rows(setting, unreadable, keys, result)
     return result
 
 
+def _look_at(setting: Setting, unit: Unit | RecordFaults, keys: dict[int, str], result: TakenIn) -> None:
+    """Note what the page speaks of, and which record an unreadable row belongs to."""
+    name = _record_id(setting, unit) if isinstance(unit, Unit) else unit.external_id
+    if name is None:
+        result.unreadable += 1
+    elif isinstance(unit, RecordFaults):
+        keys.update(dict.fromkeys(unit.positions, name))
+    if setting.listing and name:
+        result.seen.add(name)
+
+
 def _refuse_rows(
     setting: Setting, unreadable: Sequence[Fault], keys: Mapping[int, str], result: TakenIn
 ) -> None:
-    """Put rows that could not be read into quarantine, those of a replay that were asked for.
-
-    A row that says what record it is the same row wherever it comes again, so that a snapshot with one bad row in it
-    does not fill the quarantine day by day; what is said of a whole page is told of each page.
-    """
-    refusals: list[Refusal] = []
-    times: dict[str, int] = {}
-    for row in unreadable:
-        subject = None
-        if row.hint and row.raw and not row.whole:
-            subject = f"row:{digest(row.raw).hex()}"
-            times[subject] = times.get(subject, 0) + 1
-            if times[subject] > 1:
-                subject = f"{subject}:{times[subject]}"
-        if setting.only is None or row.position in setting.only:
-            key = keys.get(row.position)
-            refusals.append(
-                Refusal.of_row(setting.system, setting.flow, setting.intake_id, row, subject=subject, key=key)
-            )
+    """Put rows that could not be read into quarantine, those of a replay that were asked for."""
+    every = refused_rows(setting.system, setting.flow, setting.intake_id, unreadable, keys)
+    refusals = [r for r in every if setting.only is None or setting.only.intersection(r.positions)]
     if refusals:
         with setting.engine.begin() as connection:
             put_refusals(connection, refusals)

@@ -310,7 +310,8 @@ quarantine = Table(
     # decode, map, send
     Column("stage", Text, nullable=False),
     Column("mapping", Text, nullable=False, server_default=text("''")),
-    # what the row is about: a record id, "intake:7:12" for a row that could not be read, or a delivery's key
+    # what the row is about: a record id or a delivery's key; of a row that could not be read "row:" and the digest of
+    # its bytes, and "intake:7:12" for what is said of that page alone
     Column("subject", Text, nullable=False),
     Column("code", Text, nullable=False),
     Column("faults", JSONB, nullable=False),
