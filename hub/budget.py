@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from connectors.contract import Budget, Retry
 
-__all__ = ["SHARE", "BudgetStatus", "Budgets", "PostgresLimiter", "budget_statuses"]
+__all__ = ["SHARE", "AccountLane", "BudgetStatus", "Budgets", "PostgresLimiter", "budget_statuses"]
 
 SHARE = 0.2
 """Part of the burst that bulk callers leave to urgent ones."""
@@ -200,6 +200,25 @@ class Budgets:
     def limiter(self, account: str, budget: Budget, *, urgent: bool = False) -> PostgresLimiter:
         """What `open_call` hands to an account's HTTP door."""
         return PostgresLimiter(self._engine, account, budget, urgent=urgent)
+
+
+class AccountLane:
+    """On which lane the calls of one run go: bulk, or urgent as a whole or for a while."""
+
+    def __init__(self, budgets: Budgets, account: str, *, urgent: bool = False) -> None:
+        self._budgets = budgets
+        self._account = account
+        self._urgent = urgent
+        self._limiter: PostgresLimiter | None = None
+
+    def limit(self, budget: Budget) -> PostgresLimiter:
+        """The limiter of the run's calls, for `open_call`."""
+        self._limiter = self._budgets.limiter(self._account, budget, urgent=self._urgent)
+        return self._limiter
+
+    def urgently(self) -> AbstractContextManager[None]:
+        """Calls made inside go on the urgent lane."""
+        return nullcontext() if self._limiter is None else self._limiter.urgently()
 
 
 def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,9 @@ class Sender:
 
     A delivery that is not settled does not hold back the ones behind it, unless they carry a newer value of one of
     its keys: those wait, so that an old value never overwrites a new one.
+
+    Before each, those marked as urgent are sent, also when they were stored only after this began: an urgent change
+    overtakes a long push that is under way, whoever runs it.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Sender:
         kind: str,
         report: PushReport,
         counter: Counter,
+        urgently: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._engine = engine
         self._call = call
@@ -64,6 +69,7 @@ class Sender:
         self._names = _Names(call.system, flow, mapping, kind)
         self._report = report
         self._counter = counter
+        self._urgently = urgently
         self._tried: set[int] = set()
         self._unsettled: list[Retry] = []
 
@@ -77,6 +83,9 @@ class Sender:
             if self._counter.watched:
                 self._counter.expect(connection.scalar(_UNSETTLED, {"ids": waiting}) or 0)
         for delivery_id in waiting:
+            self.send_urgent()
+            if delivery_id in self._tried:
+                continue
             self._tried.add(delivery_id)
             with self._engine.begin() as connection:
                 if self._unsettled and connection.scalar(
@@ -84,6 +93,16 @@ class Sender:
                 ):
                     continue
             self._send(delivery_id)
+        return len(waiting)
+
+    def send_urgent(self) -> int:
+        """Send only what is marked as urgent and was not tried yet; returns how many. Raises as `send_open`."""
+        with self._engine.connect() as connection:
+            waiting = [i for i in connection.scalars(_URGENT, self._names.flow_names) if i not in self._tried]
+        for delivery_id in waiting:
+            self._tried.add(delivery_id)
+            with self._urgently():
+                self._send(delivery_id)
         return len(waiting)
 
     def finish(self) -> None:
@@ -95,6 +114,8 @@ class Sender:
 
     def _send(self, delivery_id: int) -> None:
         with self._engine.begin() as connection:
+            if not _prepare(connection, self._names, delivery_id):
+                return
             key, attempt, pending = _begin(connection, delivery_id)
         batch = Batch([p.change for p in pending], idempotency_key=key, attempt=attempt)
         outcomes: dict[str, Outcome] = {}
@@ -171,6 +192,32 @@ _BEHIND = text("""
         WHERE d.system = :system AND d.flow = :flow AND d.finished_at IS NULL AND d.id < :delivery
     )
 """)
+
+
+_URGENT = text(
+    "SELECT id FROM delivery WHERE system = :system AND flow = :flow AND finished_at IS NULL AND urgent ORDER BY id"
+)
+_OVERTAKE = text("""
+    UPDATE delivery_change AS older SET verdict = 'superseded'
+    FROM delivery AS d, delivery_change AS mine, delivery AS this
+    WHERE this.id = :delivery AND this.urgent AND mine.delivery_id = this.id AND mine.verdict IS NULL
+      AND d.system = :system AND d.flow = :flow AND d.finished_at IS NULL AND d.id < this.id
+      AND older.delivery_id = d.id AND older.key = mine.key AND older.verdict IS NULL
+""")
+_NOTHING_LEFT = text("""
+    UPDATE delivery SET state = 'done', finished_at = now()
+    WHERE id = :delivery
+      AND NOT EXISTS (SELECT FROM delivery_change WHERE delivery_id = :delivery AND verdict IS NULL)
+""")
+
+
+def _prepare(connection: Connection, names: _Names, delivery_id: int) -> bool:
+    """Give up the older values an urgent delivery replaces; whether anything of this one is left to send.
+
+    Only absolute writes are ever urgent, and one process sends at a time: what was tried before is overwritten.
+    """
+    connection.execute(_OVERTAKE, {**names.flow_names, "delivery": delivery_id})
+    return connection.execute(_NOTHING_LEFT, {"delivery": delivery_id}).rowcount == 0
 
 
 def _open_deliveries(connection: Connection, names: _Names) -> list[int]:

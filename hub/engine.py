@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -18,6 +18,7 @@ from connectors.contract import Call, Connector, Deletes, Misconfigured, Refused
 from connectors.registry import Connectors, load_connectors
 from connectors.settings import settings_from_connection
 from hub import intake as intakes, quarantine, status
+from hub.budget import AccountLane, Budgets, BudgetStatus, budget_statuses
 from hub.deletes import Listing, Origin, delete_absent, delete_told
 from hub.delivery import Sender
 from hub.feed import horizon, load_position, more_behind
@@ -33,7 +34,7 @@ from hub.systems import Flow, System, SystemFault, Systems, load_systems
 from hub.takein import TakenIn, take_in
 from mappings import Mapping as RecordMapping, load_mapping
 
-__all__ = ["Hub"]
+__all__ = ["BoundFlow", "FlowBusy", "Hub"]
 
 PATIENCE = 600
 """How often a push looks again, every 50 ms, for changes that a running transaction holds back."""
@@ -41,6 +42,13 @@ PATIENCE = 600
 T = TypeVar("T")
 
 log = structlog.get_logger("tsunagi.hub")
+
+
+class FlowBusy(Retry):
+    """The flow runs in another process or thread; it never runs twice at once."""
+
+    def __init__(self, system: str, flow: str) -> None:
+        super().__init__(f"{system}/{flow} is running elsewhere", after=timedelta(seconds=30))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,7 @@ class Hub:
         self.engine = engine
         self.systems = systems
         self.connectors = connectors
+        self.budgets = Budgets(engine)
         self._roots = tuple(mapping_roots)
 
     @classmethod
@@ -121,6 +130,7 @@ class Hub:
         )
 
     def close(self) -> None:
+        self.budgets.close()
         self.engine.dispose()
 
     def __enter__(self) -> Self:
@@ -145,11 +155,9 @@ class Hub:
         """
         bound = self.bind(system, flow)
         report = PullReport(system=system, flow=flow)
-        with self._run(bound, "pull", report), self._call(bound, params) as call:
+        with self.run(bound, "pull", report), self.call(bound, params) as call:
             listing, counter = self._listing(bound), Counter(watch)
-            for intake_id in self._leftovers(bound):
-                self._take_in(bound, intake_id, call, report, counter, listing=listing)
-                report.recovered += 1
+            report.recovered = self._take_in_waiting(bound, call, report, counter, listing)
             source = bound.source
             pages = source.run(call, self._cursor(bound))
             for page in pages:
@@ -166,8 +174,55 @@ class Hub:
                     report.notes.append(page.note)
                 if stored is not None:
                     report.pages += 1
-                    self._take_in(bound, stored, call, report, counter, listing=listing)
+                    self.take_in_page(bound, stored, call, report, counter, listing=listing)
+                # webhooks that came meanwhile do not wait for the last page
+                self._take_in_waiting(bound, call, report, counter, listing)
         return report
+
+    def fetch(self, system: str, flow: str, ids: Sequence[str]) -> PullReport:
+        """Ask the source for these ids and take in what it gives; the flow's cursor stays where it is.
+
+        Raises Retry, Refused or Misconfigured.
+        """
+        bound = self.bind(system, flow)
+        report = PullReport(system=system, flow=flow)
+        with self.run(bound, "pull", report), self.call(bound, None) as call:
+            self.fetch_pages(bound, ids, call, report, Counter(None), Listing(whole=False))
+        return report
+
+    def fetch_pages(
+        self,
+        bound: BoundFlow,
+        ids: Sequence[str],
+        call: Call[Any],
+        report: PullReport,
+        counter: Counter,
+        listing: Listing,
+    ) -> None:
+        """`fetch` inside a run. What is no longer there gives no page; that it is gone, an event or a listing tells."""
+        asked = replace(call, params={**call.params, "ids": list(ids)})
+        for page in bound.source.run(asked, None):
+            with self.engine.begin() as connection:
+                stored = intakes.store_page(
+                    connection,
+                    system=bound.system.system,
+                    flow=bound.name,
+                    source=bound.source.name,
+                    page=replace(page, cursor=None, complete=False),
+                    params=asked.params,
+                )
+            if stored is not None:
+                report.pages += 1
+                self.take_in_page(bound, stored, asked, report, counter, listing=listing)
+
+    def _take_in_waiting(
+        self, bound: BoundFlow, call: Call[Any], report: PullReport, counter: Counter, listing: Listing
+    ) -> int:
+        """Take in what is stored and was not: webhooks, and pages of a run that was interrupted."""
+        waiting = self._leftovers(bound)
+        for intake_id in waiting:
+            self.take_in_page(bound, intake_id, call, report, counter, listing=listing)
+        return len(waiting)
 
     def _listing(self, bound: BoundFlow) -> Listing:
         """A listing is whole when the pages before it ended one."""
@@ -187,7 +242,7 @@ class Hub:
             saved = intakes.load_cursor(connection, bound.system.system, bound.name)
         return None if saved is None else model.model_validate(saved)
 
-    def _take_in(
+    def take_in_page(
         self,
         bound: BoundFlow,
         intake_id: int,
@@ -204,6 +259,8 @@ class Hub:
         with self.engine.connect() as connection:
             item = intakes.load_intake(connection, intake_id)
         counter.at(item.name or f"{item.source} #{item.id}")
+        if item.fetch_ids and listing is not None:
+            self.fetch_pages(bound, item.fetch_ids, call, report, counter, listing)
         taken = take_in(
             self.engine, item, bound.source, call.config, mappings=bound.mappings, context=bound.context,
             authority=self.systems.authority, replay=listing is None, only=only, counter=counter,
@@ -255,17 +312,20 @@ class Hub:
         params: Mapping[str, Any] | None = None,
         *,
         watch: Watch | None = None,
+        quiet: bool = False,
     ) -> PushReport:
         """Send what changed: unfinished deliveries first, then the change feed up to this moment.
 
         `params`: {"keys": [...]} looks at these entities wherever the feed stands; {"all": true} at every entity.
-        What the ledger already holds is never sent again. `watch` is told of changes the sink was handed.
+        What the ledger already holds is never sent again. `watch` is told of changes the sink was handed; `quiet`
+        remembers the run only if it sent something or failed.
         Raises Retry, Refused or Misconfigured.
         """
         bound = self.bind(system, flow)
         report = PushReport(system=system, flow=flow)
-        with self._run(bound, "push", report), self._call(bound, params) as call:
-            sender = self._sender(bound, call, report, Counter(watch))
+        lane = AccountLane(self.budgets, system)
+        with self.run(bound, "push", report, quiet=quiet), self.call(bound, params, lane) as call:
+            sender = self.sender(bound, call, report, Counter(watch), lane)
             report.resumed = sender.send_open()
             wanted = dict(params or {})
             if wanted.get("keys") or wanted.get("all"):
@@ -306,7 +366,10 @@ class Hub:
             report.read += len(ids)
             queue_entities(connection, bound.outgoing, ids, report)
 
-    def _sender(self, bound: BoundFlow, call: Call[Any], report: PushReport, counter: Counter) -> Sender:
+    def sender(
+        self, bound: BoundFlow, call: Call[Any], report: PushReport, counter: Counter, lane: AccountLane
+    ) -> Sender:
+        """What sends the flow's deliveries; only inside a run of the flow."""
         mapping = bound.mappings[0]
         return Sender(
             self.engine,
@@ -317,6 +380,7 @@ class Hub:
             kind=mapping.entity,
             report=report,
             counter=counter,
+            urgently=lane.urgently,
         )
 
     # ------------------------------------------------------------------ quarantine
@@ -387,16 +451,17 @@ class Hub:
         whole = any(fault.get("whole") for row in rows for fault in row["faults"])
         positions = None if whole else frozenset(place for row in rows for place in row["positions"])
         pulled = PullReport(system=bound.system.system, flow=bound.name)
-        with self._run(bound, "replay", pulled), self._call(bound, None) as call:
-            self._take_in(bound, intake_id, call, pulled, Counter(None), only=positions)
+        with self.run(bound, "replay", pulled), self.call(bound, None) as call:
+            self.take_in_page(bound, intake_id, call, pulled, Counter(None), only=positions)
 
     def _replay_entities(self, system: str, flow: str, entity_ids: Sequence[int]) -> None:
         bound = self.bind(system, flow)
         report = PushReport(system=system, flow=flow)
-        with self._run(bound, "replay", report), self._call(bound, None) as call:
+        lane = AccountLane(self.budgets, system)
+        with self.run(bound, "replay", report), self.call(bound, None, lane) as call:
             with self.engine.begin() as connection:
                 queue_entities(connection, bound.outgoing, entity_ids, report)
-            sender = self._sender(bound, call, report, Counter(None))
+            sender = self.sender(bound, call, report, Counter(None), lane)
             sender.send_open()
             sender.finish()
 
@@ -407,13 +472,19 @@ class Hub:
         with self.engine.connect() as connection:
             return status.flow_statuses(connection, self.systems, now or datetime.now(UTC))
 
+    def budget_statuses(self) -> list[BudgetStatus]:
+        """The rate budget of every account that was ever called."""
+        with self.engine.connect() as connection:
+            return budget_statuses(connection)
+
     def check(self, system: str) -> str:
         """Prove that the account works; one line of what was seen. Raises one of the three errors."""
         found = self.systems.get(system)
         connector = self._connector(found)
         if connector.check_function is None:
             return "the connector has no check"
-        with open_call(connector, system, self.settings_of(system)) as call:
+        limit = AccountLane(self.budgets, system).limit
+        with open_call(connector, system, self.settings_of(system), limit=limit) as call:
             return connector.check_function(call)
 
     def validate(self) -> list[SystemFault]:
@@ -456,26 +527,37 @@ class Hub:
         )
 
     @contextmanager
-    def _call(self, bound: BoundFlow, params: Mapping[str, Any] | None) -> Iterator[Call[Any]]:
+    def call(
+        self, bound: BoundFlow, params: Mapping[str, Any] | None, lane: AccountLane | None = None
+    ) -> Iterator[Call[Any]]:
+        """What the flow's source or sink is handed; calls go on `lane`, the bulk one when there is none."""
+        lane = lane or AccountLane(self.budgets, bound.system.system)
         history = intakes.IntakeHistory(self.engine, bound.system.system, bound.name)
         merged = {**bound.flow.params, **(params or {})}
         config = self.settings_of(bound.system.system)
         with open_call(
-            bound.connector, bound.system.system, config, params=merged, files_seen=history
+            bound.connector, bound.system.system, config, params=merged, files_seen=history, limit=lane.limit
         ) as call:
             yield call
 
+    def _begin_run(self, names: Mapping[str, str], direction: str) -> int:
+        with self.engine.begin() as connection:
+            return status.begin_run(connection, **names, direction=direction)
+
     @contextmanager
-    def _run(self, bound: BoundFlow, direction: str, report: PullReport | PushReport) -> Iterator[None]:
-        """One run of a flow: alone, timed, logged, and remembered with how it ended."""
+    def run(
+        self, bound: BoundFlow, direction: str, report: PullReport | PushReport, *, quiet: bool = False
+    ) -> Iterator[None]:
+        """One run of a flow: alone, timed, logged, and remembered with how it ended.
+
+        `quiet` remembers it only if it sent something or failed. Raises FlowBusy when the flow runs elsewhere.
+        """
         names = {"system": bound.system.system, "flow": bound.name}
         with try_lock(self.engine, f"flow:{names['system']}:{names['flow']}") as mine:
             if not mine:
-                raise Retry(
-                    f"{names['system']}/{names['flow']} is running elsewhere", after=timedelta(seconds=30)
-                )
-            with self.engine.begin() as connection:
-                run_id = status.begin_run(connection, **names, direction=direction)
+                raise FlowBusy(names["system"], names["flow"])
+            began = datetime.now(UTC)
+            run_id = None if quiet else self._begin_run(names, direction)
             started, outcome, error = time.monotonic(), "crashed", None
             try:
                 yield
@@ -489,7 +571,11 @@ class Hub:
             finally:
                 report.seconds = round(time.monotonic() - started, 3)
                 with self.engine.begin() as connection:
-                    status.end_run(connection, run_id, outcome, report.as_dict(), error)
+                    if run_id is not None:
+                        status.end_run(connection, run_id, outcome, report.as_dict(), error)
+                    elif outcome != "ok" or (isinstance(report, PushReport) and report.sent):
+                        status.note_run(connection, **names, direction=direction, started_at=began,
+                                        outcome=outcome, counts=report.as_dict(), error=error)  # fmt: skip
                 log.info("run", direction=direction, outcome=outcome, error=error, **_counts(report))
 
 

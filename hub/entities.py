@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, TextClause, bindparam, text
 
 from canonical_model.content import dump_json
 from canonical_model.entity import Entity, entity_model
 from hub.derive import FACTS, derive_orders, order_facts_lock
 from hub.feed import enter_feed
 from hub.store.database import copy_rows, digest
+from hub.urgency import urgent_sql
 
 __all__ = ["HUB", "Draft", "Raced", "Written", "write_drafts"]
 
@@ -100,7 +102,7 @@ def write_drafts(
     _stage(connection, drafts)
     expected = sum(draft.write for draft in drafts)
     if expected:
-        row = connection.execute(_UPSERT_ENTITIES, {"system": system, "kind": kind}).one()
+        row = connection.execute(_upsert_entities(kind), {"system": system, "kind": kind}).one()
         if row.written != expected:
             raise Raced
         written.created, written.updated = row.created, row.written - row.created
@@ -231,7 +233,7 @@ _CREATE_STAGE = text(
     "key text, content jsonb, hash bytea, merged bool, write bool) ON COMMIT DELETE ROWS"
 )
 _EMPTY_STAGE = text("TRUNCATE pg_temp.stage")
-_UPSERT_ENTITIES = text("""
+_UPSERT_ENTITIES = """
     WITH written AS (
         INSERT INTO entity AS e (kind, key, version, content, hash, system)
         SELECT :kind, key, 1, content, hash, CASE WHEN merged THEN NULL ELSE :system END
@@ -241,13 +243,27 @@ _UPSERT_ENTITIES = text("""
                 system = excluded.system, updated_at = now(), deleted_at = NULL
             WHERE (e.hash <> excluded.hash OR e.deleted_at IS NOT NULL)
               AND (excluded.system IS NULL OR e.system = excluded.system)
-        RETURNING id, version
+        RETURNING id, key, version
     ), fed AS (
-        INSERT INTO change_feed (entity_id, kind, version, system)
-        SELECT id, :kind, version, :system FROM written
+        INSERT INTO change_feed (entity_id, kind, version, system, urgent)
+        SELECT w.id, :kind, w.version, :system, {urgent}
     )
     SELECT count(*) AS written, count(*) FILTER (WHERE version = 1) AS created FROM written
-""")
+"""
+# `entity` as this statement found it: what was written just now is not seen there
+_COMPARED = """FROM written AS w JOIN pg_temp.stage AS s ON s.write AND s.key = w.key
+        LEFT JOIN entity AS o ON o.id = w.id"""
+
+
+@cache
+def _upsert_entities(kind: str) -> TextClause:
+    """New entities are never urgent; of those that were there, the old and the new content decide."""
+    rule = urgent_sql(kind)
+    if rule is None:
+        return text(_UPSERT_ENTITIES.format(urgent="false FROM written AS w"))
+    return text(_UPSERT_ENTITIES.format(urgent=f"{rule} {_COMPARED}"))
+
+
 _UPDATE_DERIVED = text("""
     WITH written AS (
         UPDATE entity AS e SET version = e.version + 1, content = s.content, hash = s.hash, updated_at = now()

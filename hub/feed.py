@@ -19,6 +19,7 @@ __all__ = [
     "load_position",
     "more_behind",
     "read_feed",
+    "read_urgent",
     "save_position",
 ]
 
@@ -132,6 +133,30 @@ def read_feed(
         return [], position
     changed = [Changed(row.entity_id, row.kind, row.echo) for row in rows]
     return changed, FeedPosition(rows[0].last_xid, rows[0].last_seq)
+
+
+_READ_URGENT = text("""
+    SELECT entity_id, kind, bool_and(system = :system) AS echo FROM change_feed
+    WHERE urgent AND (xid, seq) > (:xid, :seq) AND kind = ANY(:kinds)
+    GROUP BY entity_id, kind ORDER BY max(xid), entity_id LIMIT :limit
+""")
+
+
+def read_urgent(
+    connection: Connection, *, position: FeedPosition, kinds: Sequence[str], system: str, limit: int
+) -> list[Changed]:
+    """The entities with an urgent change behind `position`.
+
+    All committed rows are seen, those above the horizon too: the caller does not move on because of them.
+    """
+    values = {
+        "xid": position.xid,
+        "seq": position.seq,
+        "kinds": list(kinds),
+        "system": system,
+        "limit": limit,
+    }
+    return [Changed(row.entity_id, row.kind, row.echo) for row in connection.execute(_READ_URGENT, values)]
 
 
 def load_position(connection: Connection, system: str, flow: str) -> FeedPosition:

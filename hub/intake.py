@@ -38,6 +38,9 @@ class Intake:
     complete: bool
     state: str
     received_at: datetime
+    event_id: str | None = None
+    fetch_ids: tuple[str, ...] = ()
+    attempts: int = 0
 
 
 def _body_of(page: Page) -> IO[bytes]:
@@ -102,6 +105,8 @@ def ended_listing(connection: Connection, system: str, flow: str) -> bool:
     ended: bool | None = connection.scalar(
         select(intake.c.complete)
         .where(intake.c.system == system, intake.c.flow == flow, intake.c.state != "stored")
+        # webhooks and what was fetched by id are no part of any listing
+        .where(intake.c.event_id.is_(None), ~intake.c.params.has_key("ids"))
         .order_by(intake.c.id.desc())
         .limit(1)
     )
@@ -124,13 +129,14 @@ def load_intake(connection: Connection, intake_id: int) -> Intake:
         select(
             intake.c.id, intake.c.system, intake.c.flow, intake.c.source, intake.c.name, intake.c.media_type,
             intake.c.sha256, intake.c.size, intake.c.params, intake.c.deleted, intake.c.complete, intake.c.state,
-            intake.c.received_at,
+            intake.c.received_at, intake.c.event_id, intake.c.fetch_ids, intake.c.attempts,
         ).where(intake.c.id == intake_id)
     ).one_or_none()  # fmt: skip
     if row is None:
         raise LookupError(f"there is no intake {intake_id}")
     values = dict(row._mapping)
-    return Intake(**{**values, "deleted": tuple(values["deleted"])})
+    lists = {name: tuple(values[name]) for name in ("deleted", "fetch_ids")}
+    return Intake(**{**values, **lists})
 
 
 class _Body(io.RawIOBase):
@@ -171,7 +177,7 @@ def open_body(engine: Engine, intake_id: int) -> IO[bytes]:
 def decode(engine: Engine, item: Intake, source: Source, config: Any) -> Iterator[Record | Fault]:
     """The records of a stored page. Pure in what it reads: the same intake gives the same records each time."""
     with open_body(engine, item.id) as body:
-        if source.decode is not None:
+        if source.decode is not None and item.event_id is None:
             yield from source.decode(body, config, item.params)
         else:
             for position, data in enumerate(orjson.loads(body.read() or b"[]")):
@@ -228,7 +234,9 @@ def erase_bodies(connection: Connection, *, older_than: datetime) -> int:
         quarantine.c.state == "open", quarantine.c.intake_id.is_not(None)
     )
     old = select(intake.c.id).where(
-        intake.c.state == "processed", intake.c.received_at < older_than, intake.c.id.not_in(needed)
+        intake.c.state.in_(("processed", "failed")),
+        intake.c.received_at < older_than,
+        intake.c.id.not_in(needed),
     )
     ids = list(connection.scalars(old))
     connection.execute(delete(intake_body).where(intake_body.c.intake_id.in_(ids)))

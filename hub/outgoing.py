@@ -11,14 +11,14 @@ import orjson
 from sqlalchemy import Connection, insert, text
 
 from canonical_model.content import from_content
-from hub.feed import Changed, load_position, read_feed, save_position
+from hub.feed import Changed, load_position, read_feed, read_urgent, save_position
 from hub.quarantine import Refusal, put_refusals, resolve_outgoing
 from hub.reports import PushReport
 from hub.store.database import copy_rows, digest
 from hub.store.tables import delivery
 from mappings import Mapping as RecordMapping, RecordFaults
 
-__all__ = ["ROUND", "OutgoingFlow", "queue_round"]
+__all__ = ["ROUND", "OutgoingFlow", "queue_entities", "queue_round", "queue_urgent"]
 
 ROUND = 20_000
 """Change feed rows looked at in one transaction."""
@@ -58,6 +58,7 @@ def queue_round(connection: Connection, flow: OutgoingFlow, *, below: int, repor
 
     Returns whether there was anything to read.
     """
+    _queue_alone(connection, flow)
     position = load_position(connection, flow.system, flow.flow)
     changed, behind = read_feed(
         connection, position=position, below=below, kinds=flow.kinds, system=flow.system, limit=ROUND
@@ -74,7 +75,43 @@ def queue_entities(
     connection: Connection, flow: OutgoingFlow, ids: Sequence[int], report: PushReport
 ) -> None:
     """Store deliveries for these entities, wherever the feed stands (replay, resend of a key)."""
+    _queue_alone(connection, flow)
     _store(connection, flow, _to_send(connection, flow, ids, report), report)
+
+
+def queue_urgent(connection: Connection, flow: OutgoingFlow, report: PushReport) -> int:
+    """Store an urgent delivery for the urgent changes behind the flow's position, in the caller's transaction.
+
+    The position stays: the push that comes to them later finds them accepted. Needs no run of the flow, so it can be
+    done while a long push is under way. Returns how many changes were stored; what waits already is not stored twice.
+    """
+    _queue_alone(connection, flow)
+    position = load_position(connection, flow.system, flow.flow)
+    changed = read_urgent(connection, position=position, kinds=flow.kinds, system=flow.system, limit=ROUND)
+    if not changed:
+        return 0
+    ids = _entities_concerned(connection, flow, changed, report)
+    changes = list(_to_send(connection, flow, ids, report))
+    names = {"system": flow.system, "flow": flow.flow, "keys": [change.key for change in changes]}
+    waiting = {row.key: bytes(row.hash) for row in connection.execute(_WAITS_URGENTLY, names)}
+    left = [change for change in changes if waiting.get(change.key) != change.hash]
+    _store(connection, flow, left, report, urgent=True)
+    return len(left)
+
+
+_ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_WAITS_URGENTLY = text("""
+    SELECT DISTINCT ON (c.key) c.key, c.hash
+    FROM delivery AS d JOIN delivery_change AS c ON c.delivery_id = d.id
+    WHERE d.system = :system AND d.flow = :flow AND d.finished_at IS NULL AND d.urgent AND c.verdict IS NULL
+      AND c.key = ANY(:keys)
+    ORDER BY c.key, d.id DESC
+""")
+
+
+def _queue_alone(connection: Connection, flow: OutgoingFlow) -> None:
+    """One transaction at a time stores deliveries of a flow: a later delivery never holds an earlier value."""
+    connection.execute(_ALONE, {"name": f"queue:{flow.system}:{flow.flow}"})
 
 
 _BACK = """
@@ -241,24 +278,31 @@ def _clash(flow: OutgoingFlow, row: Any, key: str) -> Refusal:
 
 
 def _store(
-    connection: Connection, flow: OutgoingFlow, changes: Iterable[_Change], report: PushReport
+    connection: Connection,
+    flow: OutgoingFlow,
+    changes: Iterable[_Change],
+    report: PushReport,
+    *,
+    urgent: bool = False,
 ) -> None:
     batch: list[_Change] = []
     for change in changes:
         batch.append(change)
         if len(batch) == flow.batch_size:
-            _store_delivery(connection, flow, batch)
+            _store_delivery(connection, flow, batch, urgent)
             report.deliveries += 1
             batch = []
     if batch:
-        _store_delivery(connection, flow, batch)
+        _store_delivery(connection, flow, batch, urgent)
         report.deliveries += 1
 
 
-def _store_delivery(connection: Connection, flow: OutgoingFlow, batch: Sequence[_Change]) -> None:
+def _store_delivery(
+    connection: Connection, flow: OutgoingFlow, batch: Sequence[_Change], urgent: bool
+) -> None:
     delivery_id: int = connection.execute(
         insert(delivery)
-        .values(system=flow.system, flow=flow.flow, idempotency_key=uuid.uuid4().hex)
+        .values(system=flow.system, flow=flow.flow, idempotency_key=uuid.uuid4().hex, urgent=urgent)
         .returning(delivery.c.id)
     ).scalar_one()
     copy_rows(

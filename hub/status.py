@@ -12,7 +12,7 @@ from hub.reports import FlowStatus
 from hub.store.tables import flow_run
 from hub.systems import Flow, System, Systems
 
-__all__ = ["begin_run", "end_run", "flow_statuses"]
+__all__ = ["begin_run", "end_run", "flow_statuses", "note_run"]
 
 
 def begin_run(connection: Connection, *, system: str, flow: str, direction: str) -> int:
@@ -35,6 +35,19 @@ def end_run(
         .where(flow_run.c.id == run_id)
         .values(outcome=outcome, finished_at=func.now(), counts=dict(counts), error=error)
     )
+
+
+def note_run(
+    connection: Connection, *, system: str, flow: str, direction: str, started_at: datetime, outcome: str,
+    counts: Mapping[str, Any], error: str | None,
+) -> None:  # fmt: skip
+    """Write down a run that is over."""
+    connection.execute(
+        insert(flow_run).values(
+            system=system, flow=flow, direction=direction, started_at=started_at, finished_at=func.now(),
+            outcome=outcome, counts=dict(counts), error=error,
+        )
+    )  # fmt: skip
 
 
 _NEWEST = text("""
