@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from datetime import time, timedelta
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +22,8 @@ from pydantic import (
 
 from connectors.contract import Title
 from hub.calendar import BusinessTimes, Calendar
+from hub.durations import Duration
+from hub.stock.policy import Allocation
 from hub.system_faults import SystemFault, refuse
 from hub.words import HubError, Words
 from mappings.marks import Marks
@@ -32,7 +33,6 @@ __all__ = ["Alerts", "BusinessDays", "Flow", "System", "UnknownName", "system_sc
 
 SYSTEM_ID = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 _FLOW_NAME = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _TIME = r"^([01]\d|2[0-3]):[0-5]\d$"
 
 
@@ -42,19 +42,6 @@ class UnknownName(HubError):
 
 def _title(value: Any) -> Any:
     return {"ja": value, "en": value} if isinstance(value, str) else value
-
-
-def _duration(value: Any) -> Any:
-    if isinstance(value, timedelta):
-        return value
-    found = _DURATION.fullmatch(str(value).replace(" ", ""))
-    if not value or found is None:
-        raise refuse(
-            f"長さは 30m、2h、1h30m、1d の形で書いてください({value})。",
-            f"A duration is written 30m, 2h, 1h30m or 1d (found {value!r}).",
-        )
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
 def _cron(value: str) -> str:
@@ -67,10 +54,6 @@ def _cron(value: str) -> str:
 
 
 _TitleText = Annotated[Title, BeforeValidator(_title, json_schema_input_type=str | Title)]
-_Duration = Annotated[
-    timedelta,
-    BeforeValidator(_duration, json_schema_input_type=Annotated[str, Field(pattern=r"^(\d+[dhms])+$")]),
-]
 _Cron = Annotated[str, AfterValidator(_cron)]
 _Strict = ConfigDict(frozen=True, extra="forbid")
 
@@ -127,7 +110,7 @@ class Flow(BaseModel):
     retries: int | None = Field(
         None, ge=0, le=50, description="再試行の回数 / how often a failed run is tried again"
     )
-    timeout: _Duration | None = Field(None, description="1回の実行の上限 / longest run, such as 2h")
+    timeout: Duration | None = Field(None, description="1回の実行の上限 / longest run, such as 2h")
     tags: list[str] = Field(default=[], description="Airflowのタグ / Airflow tags")
 
     @property
@@ -160,7 +143,7 @@ class Alerts(BaseModel):
 
     model_config = _Strict
 
-    late_after: _Duration | None = Field(
+    late_after: Duration | None = Field(
         None,
         description="最後の成功からこの時間で「遅れ」/ late this long after the last success, such as 30m",
     )
@@ -193,6 +176,10 @@ class System(BaseModel):
             description="種類 → 正とするシステム、または {項目: システム} / entity kind -> the system that owns it, "
             'or {field: system}; "*" is every other field',
         )
+    )
+    allocation: Allocation | None = Field(
+        None,
+        description="在庫の配分と計上 / how its channel shares the stock, and when its counts hold an order",
     )
     alerts: Alerts = Alerts()
 

@@ -25,6 +25,7 @@ from pydantic import ValidationError
 
 from canonical_model.entity import ENTITIES
 from hub.calendar import BusinessTimes, Calendar, calendars
+from hub.stock.checks import allocation_faults
 from hub.system_faults import SystemFault, faults_of
 from hub.system_file import Alerts, BusinessDays, Flow, System, UnknownName, system_schema
 from hub.words import Words
@@ -188,6 +189,7 @@ def _check_names(system: System, result: Systems) -> None:
             result.faults.append(fault)
         else:
             result.authority.setdefault(kind, {})[name] = owner
+    result.faults += allocation_faults(system, result.systems.values())
 
 
 def _authority_fault(system: System, result: Systems, kind: str, name: str, owner: str) -> SystemFault | None:
