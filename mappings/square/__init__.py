@@ -1,0 +1,1 @@
+"""Mappings of Square: what its API says, and what its sinks take."""
