@@ -118,10 +118,14 @@ class Hub:
         """
         settings = settings or Settings.from_env()
         engine = open_engine(database_url(settings=settings))
-        if not schema_is_current(engine):
-            if settings.database_url is not None:
-                raise SchemaBehind
-            migrate(engine)
+        try:
+            if not schema_is_current(engine):
+                if settings.database_url is not None:
+                    raise SchemaBehind
+                migrate(engine)
+        except Exception:
+            engine.dispose()
+            raise
         return cls(
             engine,
             load_systems(settings.systems),
