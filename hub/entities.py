@@ -39,6 +39,8 @@ class Draft:
     content: bytes
     merged: bool = False
     write: bool = True
+    order_value: str | None = None
+    """What the source orders versions of the record by."""
 
     @property
     def hash(self) -> bytes:
@@ -200,9 +202,9 @@ def _stage(connection: Connection, drafts: Sequence[Draft]) -> None:
     connection.execute(_EMPTY_STAGE)
     copy_rows(
         connection,
-        "COPY pg_temp.stage (record_id, record_hash, external_id, position, key, content, hash, merged, write) "
-        "FROM STDIN (FORMAT BINARY)",
-        ["text", "bytea", "text", "int8", "text", "jsonb", "bytea", "bool", "bool"],
+        "COPY pg_temp.stage (record_id, record_hash, external_id, position, key, content, hash, merged, write, "
+        "order_value) FROM STDIN (FORMAT BINARY)",
+        ["text", "bytea", "text", "int8", "text", "jsonb", "bytea", "bool", "bool", "text"],
         (
             (
                 d.record_id,
@@ -214,6 +216,7 @@ def _stage(connection: Connection, drafts: Sequence[Draft]) -> None:
                 d.hash,
                 d.merged,
                 d.write,
+                d.order_value,
             )
             for d in sorted(drafts, key=lambda draft: draft.key)
         ),
@@ -230,7 +233,8 @@ _LOCK_CONTENT = text(
 )
 _CREATE_STAGE = text(
     "CREATE TEMP TABLE IF NOT EXISTS stage (record_id text, record_hash bytea, external_id text, position bigint, "
-    "key text, content jsonb, hash bytea, merged bool, write bool) ON COMMIT DELETE ROWS"
+    "key text, content jsonb, hash bytea, merged bool, write bool, "
+    "order_value text) ON COMMIT DELETE ROWS"
 )
 _EMPTY_STAGE = text("TRUNCATE pg_temp.stage")
 _UPSERT_ENTITIES = """
@@ -273,12 +277,13 @@ _UPDATE_DERIVED = text("""
     INSERT INTO change_feed (entity_id, kind, version, system) SELECT id, :kind, version, :system FROM written
 """)
 _UPSERT_RECORDS = text("""
-    INSERT INTO record AS r (system, mapping, record_id, hash, entity_id, mapping_version, intake_id, position)
-    SELECT :system, :mapping, s.record_id, s.record_hash, e.id, :version, :intake, s.position
+    INSERT INTO record AS r (system, mapping, record_id, hash, entity_id, mapping_version, intake_id, position,
+                             order_value)
+    SELECT :system, :mapping, s.record_id, s.record_hash, e.id, :version, :intake, s.position, s.order_value
     FROM pg_temp.stage AS s JOIN entity AS e ON e.kind = :kind AND e.key = s.key
     ON CONFLICT (system, mapping, record_id) DO UPDATE
         SET hash = excluded.hash, entity_id = excluded.entity_id, mapping_version = excluded.mapping_version,
-            intake_id = excluded.intake_id, position = excluded.position
+            intake_id = excluded.intake_id, position = excluded.position, order_value = excluded.order_value
 """)
 _UPSERT_REFERENCES = text("""
     INSERT INTO cross_reference AS x (system, kind, external_id, entity_id)

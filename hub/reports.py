@@ -26,7 +26,7 @@ class TakeIn(_Report):
     unchanged    records the hub already had, byte for byte, or that changed nothing in the entity
     skipped      records the mapping's `when` is not meant for
     quarantined  records refused, each with its reason
-    superseded   records followed by a newer one of the same thing in the same chunk
+    superseded   records followed by a newer one of the same thing, in the same chunk or in an earlier page or event
     """
 
     records: int = 0
@@ -120,7 +120,10 @@ class FlowStatus(_Report):
 
 @dataclass(frozen=True, slots=True)
 class QuarantineRow(_Report):
-    """One refused record. `value_masked` never shows personal data."""
+    """One refused record, with its first fault. `value_masked` and the reasons never show personal data.
+
+    more  how many other faults it has
+    """
 
     id: int
     system: str
@@ -140,3 +143,4 @@ class QuarantineRow(_Report):
     state: str
     replays: int
     created_at: datetime
+    more: int = 0

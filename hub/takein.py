@@ -30,6 +30,7 @@ from hub.quarantine import (
 )
 from hub.reports import TakeIn
 from hub.store.database import digest
+from hub.versions import is_older
 from mappings import Mapping as RecordMapping, RecordFaults, Unit
 
 __all__ = ["CHUNK", "TakenIn", "take_in", "take_in_records"]
@@ -38,17 +39,18 @@ CHUNK = 2000
 """Units written in one transaction."""
 
 _KNOWN = text(
-    "SELECT record_id, hash, intake_id FROM record "
+    "SELECT record_id, hash, intake_id, order_value FROM record "
     "WHERE system = :system AND mapping = :mapping AND record_id = ANY(:ids)"
 )
 _REMEMBER_REFUSED = text("""
-    INSERT INTO record AS r (system, mapping, record_id, hash, entity_id, mapping_version, intake_id, position)
-    SELECT :system, :mapping, u.record_id, u.hash, NULL, :version, :intake, u.position
-    FROM unnest(CAST(:ids AS text[]), CAST(:hashes AS bytea[]), CAST(:positions AS bigint[]))
-         AS u(record_id, hash, position)
+    INSERT INTO record AS r (system, mapping, record_id, hash, entity_id, mapping_version, intake_id, position,
+                             order_value)
+    SELECT :system, :mapping, u.record_id, u.hash, NULL, :version, :intake, u.position, u.order_value
+    FROM unnest(CAST(:ids AS text[]), CAST(:hashes AS bytea[]), CAST(:positions AS bigint[]), CAST(:orders AS text[]))
+         AS u(record_id, hash, position, order_value)
     ON CONFLICT (system, mapping, record_id) DO UPDATE
         SET hash = excluded.hash, mapping_version = excluded.mapping_version, intake_id = excluded.intake_id,
-            position = excluded.position
+            position = excluded.position, order_value = excluded.order_value
 """)
 
 
@@ -112,6 +114,8 @@ class Setting:
     """Replay: only the units these positions belong to, whatever was known of them."""
     waiting: frozenset[str] = frozenset()
     """Records of which older pages hold rows that could not be read."""
+    order: str | None = None
+    """Path of the value the source orders versions of one record by."""
     listing: bool = False
     """Remember what was seen: the page belongs to a listing in which absence means deletion."""
     counter: Counter = _UNWATCHED
@@ -156,6 +160,7 @@ def take_in(
             replay=replay,
             only=only,
             waiting=waiting if number == 0 else frozenset(),
+            order=source.order,
             listing=number == 0 and source.deletes is Deletes.ABSENCE,
             counter=counter,
         )
@@ -269,10 +274,31 @@ def _record_id(setting: Setting, unit: Unit) -> str:
     return f"{value}#{unit.external_id}" if unit.external_id else str(value)
 
 
+def _order_value(setting: Setting, unit: Unit) -> str | None:
+    if setting.order is None:
+        return None
+    value: Any = unit.data
+    for step in setting.order.split("."):
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return None if value is None else str(value)
+
+
+def _newest_units(setting: Setting, chunk: Sequence[Unit | RecordFaults]) -> dict[str, Unit]:
+    """One unit for each record: the newest by the source's own order, else the one that stands last."""
+    units: dict[str, Unit] = {}
+    for unit in chunk:
+        if isinstance(unit, Unit):
+            record_id = _record_id(setting, unit)
+            there = units.get(record_id)
+            if there is None or not is_older(_order_value(setting, unit), _order_value(setting, there)):
+                units[record_id] = unit
+    return units
+
+
 def _write_chunk(connection: Connection, setting: Setting, chunk: Sequence[Unit | RecordFaults]) -> TakenIn:
     result = TakenIn(records=len(chunk))
     refusals = [_refused_group(setting, unit) for unit in chunk if isinstance(unit, RecordFaults)]
-    units = {_record_id(setting, unit): unit for unit in chunk if isinstance(unit, Unit)}
+    units = _newest_units(setting, chunk)
     result.superseded += len(chunk) - len(refusals) - len(units)
     hashes = {
         record_id: digest(orjson.dumps(unit.data, default=str), setting.mapping.digest.encode())
@@ -291,6 +317,9 @@ def _write_chunk(connection: Connection, setting: Setting, chunk: Sequence[Unit 
         if setting.only is None and was.hash == hashes[record_id] and not was.waits:
             result.unchanged += 1
             through += setting.waiting.intersection(_subjects(record_id, unit))
+            continue
+        if not setting.replay and is_older(_order_value(setting, unit), was.order_value):
+            result.superseded += 1  # an event that came late, a page read before the event
             continue
         try:
             draft = _draft(setting, unit, record_id, hashes[record_id])
@@ -322,7 +351,12 @@ def _write_chunk(connection: Connection, setting: Setting, chunk: Sequence[Unit 
     put_refusals(connection, refusals)
     if refused:
         _remember_refused(
-            connection, setting, [(name, hashes[name], units[name].positions[0]) for name in refused]
+            connection,
+            setting,
+            [
+                (name, hashes[name], units[name].positions[0], _order_value(setting, units[name]))
+                for name in refused
+            ],
         )
     result.again.update(refusal.subject for refusal in refusals if refusal.subject.startswith("intake:"))
     _resolve(connection, setting, through)
@@ -336,6 +370,7 @@ class _Was:
     hash: bytes | None = None
     newest: int = 0
     waits: bool = False
+    order_value: str | None = None
 
 
 _NEVER = _Was()
@@ -344,7 +379,7 @@ _NEVER = _Was()
 def _known(connection: Connection, setting: Setting, units: Mapping[str, Unit]) -> dict[str, _Was]:
     names = {"system": setting.system, "mapping": setting.mapping.name}
     rows = connection.execute(_KNOWN, {**names, "ids": list(units)})
-    found = {row.record_id: _Was(bytes(row.hash), row.intake_id) for row in rows}
+    found = {row.record_id: _Was(bytes(row.hash), row.intake_id, order_value=row.order_value) for row in rows}
     subjects = {name for record_id, unit in units.items() for name in _subjects(record_id, unit)}
     waiting = open_subjects(connection, **names, flow=setting.flow, subjects=list(subjects))
     if waiting:
@@ -352,7 +387,7 @@ def _known(connection: Connection, setting: Setting, units: Mapping[str, Unit]) 
             pages = [waiting[name] for name in _subjects(record_id, unit) if name in waiting]
             if pages:
                 was = found.get(record_id, _NEVER)
-                found[record_id] = _Was(was.hash, max(was.newest, *pages), waits=True)
+                found[record_id] = _Was(was.hash, max(was.newest, *pages), True, was.order_value)
     return found
 
 
@@ -374,9 +409,9 @@ def _resolve(connection: Connection, setting: Setting, through: Sequence[str]) -
 
 
 def _remember_refused(
-    connection: Connection, setting: Setting, rows: Sequence[tuple[str, bytes, int]]
+    connection: Connection, setting: Setting, rows: Sequence[tuple[str, bytes, int, str | None]]
 ) -> None:
-    ids, hashes, positions = zip(*rows, strict=True)
+    ids, hashes, positions, orders = zip(*rows, strict=True)
     connection.execute(
         _REMEMBER_REFUSED,
         {
@@ -387,6 +422,7 @@ def _remember_refused(
             "ids": list(ids),
             "hashes": list(hashes),
             "positions": list(positions),
+            "orders": list(orders),
         },
     )
 
@@ -401,7 +437,10 @@ def _draft(setting: Setting, unit: Unit, record_id: str, record_hash: bytes) -> 
         raise setting.mapping.model_faults(
             error, unit.data, setting.context, positions=unit.positions
         ) from error
-    return Draft(record_id, record_hash, unit.external_id or None, unit.positions[0], model.key, content)
+    return Draft(
+        record_id, record_hash, unit.external_id or None, unit.positions[0], model.key, content,
+        order_value=_order_value(setting, unit),
+    )  # fmt: skip
 
 
 def _refused_unit(setting: Setting, unit: Unit, record_id: str, error: RecordFaults) -> Refusal:
