@@ -288,13 +288,21 @@ def masked_fault(fault: Mapping[str, Any]) -> dict[str, Any]:
     return {**fault, "value": shown}
 
 
+def _subject(row: Any) -> str:
+    """What the row is about, for people: of one that could not be read the record it belongs to, if that is known."""
+    if row.stage != "decode":
+        return str(row.subject)
+    return str(row.faults[0].get("key") or f"intake:{row.intake_id}:{row.positions[0]}")
+
+
 def _row(row: Any) -> QuarantineRow:
     fault = masked_fault(row.faults[0])
     return QuarantineRow(
         id=row.id, system=row.system, flow=row.flow, direction=row.direction, stage=row.stage, mapping=row.mapping,
-        subject=fault.get("key", row.subject), code=row.code, reason_ja=fault["ja"], reason_en=fault["en"],
+        subject=_subject(row), code=row.code, reason_ja=fault["ja"], reason_en=fault["en"],
         column=fault.get("column"), field=fault.get("field"), value_masked=fault.get("value"),
         position=fault.get("line"), name=row.name, state=row.state, replays=row.replays, created_at=row.created_at,
+        more=len({other["en"] for other in row.faults}) - 1,
     )  # fmt: skip
 
 
@@ -359,7 +367,7 @@ def show_row(connection: Connection, row_id: int) -> dict[str, Any]:
     ).one_or_none()
     if row is None:
         raise LookupError(f"there is no quarantine row {row_id}")
-    return dict(row._mapping)
+    return {**row._mapping, "subject": _subject(row)}
 
 
 def discard(connection: Connection, ids: Sequence[int], reason: str) -> int:

@@ -72,6 +72,11 @@ def list_rows(
             wide={1: 3, 2: 3, 3: 5},
             right=(0,),
         )
+        next_steps = Words(
+            "対処のしかた: docs/ja/troubleshooting.md  直したら: tsunagi quarantine replay 番号",
+            "What to do: docs/troubleshooting.md  Then: tsunagi quarantine replay NUMBER",
+        )
+        typer.echo(next_steps.say(), err=True)
     else:
         say("隔離されたデータはありません。", "Nothing is in quarantine.")
     if len(rows) > limit:
@@ -88,7 +93,15 @@ def _line(row: QuarantineRow) -> tuple[Any, ...]:
     where = "\n".join(part for part in (row.name or "", line) if part)
     subject = "" if row.subject.startswith("intake:") else mask("id", row.subject)
     flow = f"{row.system}/{row.flow}\n{subject}".strip()
-    return row.id, flow, where, Words(row.reason_ja, row.reason_en).say()
+    why = Words(row.reason_ja, row.reason_en).say()
+    if row.more:
+        why += (
+            "\n"
+            + Words(
+                f"（ほか {row.more} 件。show {row.id} で表示）", f"({row.more} more: show {row.id})"
+            ).say()
+        )
+    return row.id, flow, where, why
 
 
 @app.command()
@@ -114,8 +127,8 @@ def show(
         if row[name] not in (None, "", []):
             out().print(f"[bold]{words.say()}[/]: ", end="")
             out().print(cell(row[name]), markup=False, soft_wrap=True)
-    for fault in row["faults"]:
-        wrong(Words(fault["ja"], fault["en"]).say())
+    for sentence in dict.fromkeys(_sentence(row, fault) for fault in row["faults"]):
+        wrong(sentence)
     if row["record"] is not None:
         out().print_json(data=row["record"], ensure_ascii=False)
     if row["raw"] is not None:
@@ -123,6 +136,14 @@ def show(
     elif row["hidden_bytes"]:
         count = row["hidden_bytes"]
         say(f"元データ {count} バイト(--reveal で表示)", f"{count} bytes as received (--reveal shows them)")
+
+
+def _sentence(row: dict[str, Any], fault: dict[str, Any]) -> str:
+    """One fault; those of the mapping do not say their line themselves."""
+    said, line = Words(fault["ja"], fault["en"]), fault.get("line")
+    if line is None or row["stage"] != "map" or fault["code"].startswith("group_"):
+        return said.say()
+    return Words(f"{line}行目: {said.ja}", f"line {line}: {said.en}").say()
 
 
 _PARTS = {
@@ -199,6 +220,9 @@ def replay(
         f"{report.tried} 件中 {report.through} 件が通りました。残り {report.still_refused} 件。",
         f"{report.through} of {report.tried} went through; {report.still_refused} are still refused.",
     )
+    if report.superseded:
+        say(f"{report.superseded} 件は新しいファイルで取込済みのため閉じました。",
+            f"{report.superseded} had come in a newer file meanwhile and were closed.")  # fmt: skip
     if report.missing:
         say(f"{report.missing} 件は元データの保存期間が過ぎています。",
             f"The bytes of {report.missing} are no longer kept.")  # fmt: skip
