@@ -155,7 +155,8 @@ def test_an_empty_file_that_must_not_be(opened: Callable[..., Desk]) -> None:
     assert desk.refused() == [
         Said(
             "empty_file", 1, None, None,
-            "1行目: ファイルが空です。このインターフェースでは空ファイルはエラーです。送信元のジョブを確認してください。",
+            "1行目: ファイルが空です。このインターフェースでは空ファイルはエラーです。"
+            "送信元のジョブを確認してください。",
             "line 1: the file is empty, which is an error for this interface. Check the sender's job.",
         )
     ]  # fmt: skip
@@ -283,7 +284,8 @@ def test_a_file_in_another_character_set_waits_for_the_layout(desk: Desk) -> Non
         Said(
             "encoding", 1, None, None,
             "1行目: 文字コードがレイアウトと違います: 見出し行がCP932 (Shift_JIS)ではありません（UTF-8のようです）。"
-            "このファイルは1行も取り込んでいません。送信元に確認するか、レイアウトの encoding を直してから再処理してください。",
+            "このファイルは1行も取り込んでいません。"
+            "送信元に確認するか、レイアウトの encoding を直してから再処理してください。",
             "line 1: the character set is not the layout's: the header is not CP932 (Shift_JIS), it looks like UTF-8. "
             "No row of this file was taken in. Ask the sender, or mend the layout's encoding and replay the file.",
         )

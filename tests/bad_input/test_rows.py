@@ -73,8 +73,8 @@ def test_a_payment_name_nobody_knows(desk: Desk) -> None:
     assert desk.refused() == [
         Said(
             "unknown_code", 4, "支払方法", "ツケ払い",
-            "「支払方法」の値「ツケ払い」は変換表 payment_methods にありません。file_exchange/tables/payment_methods.csv に"
-            "行を足すか、値を直してください。",
+            "「支払方法」の値「ツケ払い」は変換表 payment_methods にありません。"
+            "file_exchange/tables/payment_methods.csv に行を足すか、値を直してください。",
             "The value 'ツケ払い' of '支払方法' is not in the table payment_methods. Add a row to "
             "file_exchange/tables/payment_methods.csv or mend the value.",
         )
