@@ -79,7 +79,7 @@ def orders(call: Call[ShopifyConfig], cursor: Position | None) -> Iterator[Page]
         yield from reader.by_ids("OrdersById", ids, whole, cursor)
         return
     fetch = reader.pages("Orders", "orders", whole)
-    yield from walk(reader.api, Listing("orders", fetch), cursor, reader.size)
+    yield from walk(reader.api, Listing("orders", fetch, whole=False), cursor, reader.size)
 
 
 def customers(call: Call[ShopifyConfig], cursor: Position | None) -> Iterator[Page]:

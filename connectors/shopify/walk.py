@@ -95,12 +95,14 @@ class Listing:
 
     legs              parts that are read one after the other (locations), in an order that stays
     sorted_by_change  whether rows come in the order of their `updatedAt`
+    whole             whether a listing without a bound holds everything there is, so that absence means something
     """
 
     name: str
     fetch: Fetch
     legs: Sequence[str | None] = (None,)
     sorted_by_change: bool = True
+    whole: bool = True
 
 
 def instant(text: str) -> datetime:
@@ -159,7 +161,7 @@ def walk(api: Api, listing: Listing, position: Position | None, size: Size) -> I
                     place,
                     rows,
                     name=f"{listing.name} {number}",
-                    complete=ends and since is None and not resumed,
+                    complete=listing.whole and ends and since is None and not resumed,
                 )
 
 
