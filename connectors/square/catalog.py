@@ -98,11 +98,14 @@ def _changes(
     def fetch(window: Window, page: str | None) -> tuple[Sequence[Row], str | None]:
         return _search(api, kinds, window, page)
 
-    for number, chunk in enumerate(
-        walk(api.call, cursor, [fetch], lambda row: row.get("updated_at")), start=1
-    ):
+    for number, chunk in enumerate(walk(api.call, cursor, [fetch], _changed_at), start=1):
         live, gone = _parted(chunk.rows)
         yield live, chunk.place, gone, f"catalog {number}"
+
+
+def _changed_at(row: Row) -> str | None:
+    """The last change of an object or of a variation inside it; Square writes times alike, so texts compare."""
+    return max((told for each in (row, *_children(row)) if (told := each.get("updated_at"))), default=None)
 
 
 def _asked(

@@ -42,14 +42,14 @@ class Place(Cursor):
     """Where a read stands.
 
     since    everything changed up to then was read (Square's clock)
-    until    end of the window of the walk that is under way, where it has one
+    began    when the walk that is under way began (our clock)
     newest   newest change seen in the walk that is under way
     part     which of the lists of the walk comes next (orders: groups of ten locations)
     page     Square's cursor of the next page; None where a list begins
     """
 
     since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    began: AwareDatetime | None = None
     newest: AwareDatetime | None = None
     part: int = 0
     page: str | None = None
@@ -114,15 +114,17 @@ def walk(
     moment  the time of a row's last change, as Square wrote it
     first   how far back a read without cursor looks; None: everything
 
-    Several parts share one end of their window, so that a change in the first while the last is read is not jumped.
+    What changes while pages are read may already lie behind the reader. So a walk of several pages counts as read up to
+    its beginning at most, and several parts share one end of their window.
     `params["since"]` (aware date and time) reads again from then.
     """
     begun = cursor.since if cursor else None
     if cursor is not None and cursor.part >= len(parts):
         cursor = Place(since=cursor.since)  # there are fewer locations now
-    place = _start(call, cursor, first, several=len(parts) > 1)
+    place = _start(call, cursor, first)
     while True:
-        window = Window(place.since - OVERLAP if place.since else None, place.until)
+        end = place.began if len(parts) > 1 else None
+        window = Window(place.since - OVERLAP if place.since else None, end)
         try:
             rows, following = parts[place.part](window, place.page)
         except Refused as error:
@@ -130,7 +132,7 @@ def walk(
                 raise
             # Square forgot the page: from the beginning, nothing is lost by it
             cursor = Place(since=cursor.since)
-            place = _start(call, cursor, first, several=len(parts) > 1)
+            place = _start(call, cursor, first)
             continue
         if following is not None and following == place.page:
             raise Retry("Square's list does not move on: it gave the same cursor again")
@@ -138,6 +140,8 @@ def walk(
         newest = newest_of(place.newest, told)
         last = following is None and place.part == len(parts) - 1
         if last:
+            if place.under_way and newest is not None and place.began is not None:
+                newest = min(newest, place.began)
             place = Place(since=newest_of(place.since, [newest, begun]))
         else:
             part = place.part if following is not None else place.part + 1
@@ -147,9 +151,7 @@ def walk(
             return
 
 
-def _start(
-    call: Call[SquareConfig], cursor: Place | None, first: timedelta | None, *, several: bool
-) -> Place:
+def _start(call: Call[SquareConfig], cursor: Place | None, first: timedelta | None) -> Place:
     given: Any = call.params.get("since")
     if cursor is not None and cursor.under_way and given is None:
         return cursor
@@ -158,4 +160,4 @@ def _start(
         since = given if isinstance(given, datetime) else instant(str(given))
     elif since is None and first is not None:
         since = call.now() - first
-    return Place(since=since, until=call.now() if several else None)
+    return Place(since=since, began=call.now())

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from connectors.calls import open_call
-from connectors.contract import Batch, Call, Change, Refused
+from connectors.contract import Batch, Call, Change, Misconfigured, Refused
 from connectors.square import connector
 from sandbox.square import Seller, cancel, hand_over, order_ahead, ring_up, sell, take_back
 from tests.connectors.square.conftest import Front, settings
@@ -194,9 +194,8 @@ def test_a_token_that_ended_stops_the_account(server: Front, heard: Callable[...
     call = heard()
     server.seller.access_token = "another"
 
-    with pytest.raises(Exception, match="access token") as stopped:
+    with pytest.raises(Misconfigured, match="access token"):
         list(connector.sources["orders"].run(call, None))
-    assert type(stopped.value).__name__ == "Misconfigured"
 
 
 def test_what_square_does_not_know_is_refused_with_its_code(heard: Callable[..., Call[Any]]) -> None:
