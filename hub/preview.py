@@ -346,7 +346,11 @@ def _full(kind: str, content: Any) -> dict[str, Any]:
 
 def _refused(name: str, refused: RecordFaults, line: int | None = None) -> PreviewedRecord:
     where = refused.positions[0] if refused.positions else line
-    return PreviewedRecord(name, where, faults=[_fault(fault, name) for fault in refused.faults])
+    # one bad cell may feed several fields; that is still one thing to mend
+    told: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for fault in refused.faults:
+        told.setdefault((fault.code, fault.position, fault.column, fault.value), _fault(fault, name))
+    return PreviewedRecord(name, where, faults=list(told.values()))
 
 
 def _fault(fault: FieldFault, name: str) -> dict[str, Any]:

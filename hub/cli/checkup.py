@@ -75,25 +75,23 @@ def _database(settings: Settings) -> Finding:
     from hub.postgres import database_url
     from hub.store.database import SchemaBehind, open_engine, schema_is_current
 
+    name, engine = "PostgreSQL", None
     try:
         engine = open_engine(database_url(settings=settings))
         with engine.connect() as opened:
             version = opened.scalar(text("SHOW server_version"))
-        behind = settings.database_url is not None and not schema_is_current(engine)
-        engine.dispose()
-        if behind:
+        if settings.database_url is not None and not schema_is_current(engine):
             raise SchemaBehind
     except HubError as error:
-        return Finding("database", "PostgreSQL", False, error.words)
+        return Finding("database", name, False, error.words)
     except OperationalError as error:
         detail = " ".join(str(error.orig).split())
-        return Finding(
-            "database",
-            "PostgreSQL",
-            False,
-            Words(f"接続できません: {detail}", f"cannot be reached: {detail}"),
-        )
-    return Finding("database", "PostgreSQL", True, Words(f"版 {version}", f"version {version}"))
+        seen = Words(f"接続できません: {detail}", f"cannot be reached: {detail}")
+        return Finding("database", name, False, seen)
+    finally:
+        if engine is not None:
+            engine.dispose()
+    return Finding("database", name, True, Words(f"版 {version}", f"version {version}"))
 
 
 class _Checkup:

@@ -126,6 +126,7 @@ def _of_hub(error: HubError) -> tuple[Exit, Words]:
     codes = {
         "UnknownName": Exit.USAGE,
         "NoSuchFile": Exit.USAGE,
+        "NoSuchEntity": Exit.USAGE,
         "SettingsError": Exit.MISCONFIGURED,
         "SecretError": Exit.MISCONFIGURED,
         "SchemaBehind": Exit.MISCONFIGURED,

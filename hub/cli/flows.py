@@ -31,6 +31,7 @@ Param = Annotated[
 
 COUNTS = {
     "records": Words("受信", "received"),
+    "read": Words("確認", "looked at"),
     "created": Words("新規", "new"),
     "updated": Words("更新", "changed"),
     "deleted": Words("削除", "deleted"),
@@ -38,7 +39,6 @@ COUNTS = {
     "skipped": Words("対象外", "not meant for the mapping"),
     "superseded": Words("後の行が優先", "followed by a newer one"),
     "recovered": Words("中断分の再開", "pages of an interrupted run"),
-    "read": Words("確認", "looked at"),
     "echoes": Words("相手発のため送信不要", "told by itself"),
     "not_for_us": Words("対象外", "not meant for it"),
     "done": Words("受理", "accepted"),

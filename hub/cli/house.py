@@ -51,10 +51,12 @@ def init() -> None:
     settings.home.create()
     with waiting(Words("データベースを準備しています", "preparing the database")):
         engine = open_engine(database_url(settings=settings))
-        migrate(engine)
-        with engine.connect() as connection:
-            version = connection.scalar(text("SHOW server_version"))
-        engine.dispose()
+        try:
+            migrate(engine)
+            with engine.connect() as connection:
+                version = connection.scalar(text("SHOW server_version"))
+        finally:
+            engine.dispose()
     good(
         Words(
             f"準備ができました。PostgreSQL {version}、データの場所 {settings.home.root}",

@@ -165,7 +165,7 @@ def counts_line(counts: Mapping[str, Any], names: Mapping[str, Words]) -> str:
 @contextmanager
 def waiting(words: Words) -> Iterator[None]:
     """Show on a terminal that something is under way that has no measure."""
-    if not err().is_terminal:
+    if not sys.stderr.isatty():
         yield
         return
     with err().status(words.say()):
@@ -178,7 +178,7 @@ def progress(words: Words, *, quiet: bool = False) -> Iterator[Watch | None]:
 
     None where standard error is no terminal, or with `quiet`: the engine then does not count at all.
     """
-    if quiet or not err().is_terminal:
+    if quiet or not sys.stderr.isatty():
         yield None
         return
     from rich.progress import (
