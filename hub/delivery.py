@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, select, text, update
@@ -62,6 +63,7 @@ class Sender:
         report: PushReport,
         counter: Counter,
         urgently: Callable[[], AbstractContextManager[None]] = nullcontext,
+        stopping: Callable[[], bool] = bool,
     ) -> None:
         self._engine = engine
         self._call = call
@@ -70,6 +72,7 @@ class Sender:
         self._report = report
         self._counter = counter
         self._urgently = urgently
+        self._stopping = stopping
         self._tried: set[int] = set()
         self._unsettled: list[Retry] = []
 
@@ -83,6 +86,8 @@ class Sender:
             if self._counter.watched:
                 self._counter.expect(connection.scalar(_UNSETTLED, {"ids": waiting}) or 0)
         for delivery_id in waiting:
+            if self._stopping():
+                raise Retry("this process is to end; the next run goes on", after=timedelta(0))
             self.send_urgent()
             if delivery_id in self._tried:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -108,16 +109,20 @@ class Hub:
         self.systems = systems
         self.connectors = connectors
         self.budgets = Budgets(engine)
+        self.stopping = threading.Event()
+        """Set when this process is to end: a push stops behind the delivery at hand, and raises Retry."""
         self._roots = tuple(mapping_roots)
 
     @classmethod
-    def open(cls, settings: Settings | None = None) -> Self:
+    def open(cls, settings: Settings | None = None, *, threads: int = 1) -> Self:
         """Open the hub the environment describes; starts the embedded PostgreSQL if that is what is used.
+
+        `threads` of this process will run flows at once.
 
         Raises SchemaBehind when an outside database has not been brought up by `tsunagi init`.
         """
         settings = settings or Settings.from_env()
-        engine = open_engine(database_url(settings=settings))
+        engine = open_engine(database_url(settings=settings), threads=threads)
         try:
             if not schema_is_current(engine):
                 if settings.database_url is not None:
@@ -255,19 +260,22 @@ class Hub:
         counter: Counter,
         only: frozenset[int] | None = None,
         listing: Listing | None = None,
+        fetched: bool = False,
     ) -> None:
         """Take a stored page in, answer it where the system wants an answer, and only then mark it as finished.
 
-        Without a `listing` it is a replay: of the whole page, or of `only` these positions.
+        Without a `listing` it is a replay: of the whole page, or of `only` these positions. What a thin event names is
+        fetched first, unless that was done (`fetched`). Only inside a run of the flow.
         """
         with self.engine.connect() as connection:
             item = intakes.load_intake(connection, intake_id)
         counter.at(item.name or f"{item.source} #{item.id}")
-        if item.fetch_ids and listing is not None:
+        if item.fetch_ids and listing is not None and not fetched:
             self.fetch_pages(bound, item.fetch_ids, call, report, counter, listing)
+        replay = listing is None or item.state == "failed"
         taken = take_in(
             self.engine, item, bound.source, call.config, mappings=bound.mappings, context=bound.context,
-            authority=self.systems.authority, replay=listing is None, only=only, counter=counter,
+            authority=self.systems.authority, replay=replay, only=only, counter=counter,
         )  # fmt: skip
         if bound.source.acknowledge is not None and item.name is not None:
             with self.engine.connect() as connection:
@@ -385,6 +393,7 @@ class Hub:
             report=report,
             counter=counter,
             urgently=lane.urgently,
+            stopping=self.stopping.is_set,
         )
 
     # ------------------------------------------------------------------ quarantine
@@ -455,8 +464,10 @@ class Hub:
         whole = any(fault.get("whole") for row in rows for fault in row["faults"])
         positions = None if whole else frozenset(place for row in rows for place in row["positions"])
         pulled = PullReport(system=bound.system.system, flow=bound.name)
+        # a page or an event that was given up begins anew, as if it had just come
+        listing = Listing(whole=False) if item.state == "failed" and whole else None
         with self.run(bound, "replay", pulled), self.call(bound, None) as call:
-            self.take_in_page(bound, intake_id, call, pulled, Counter(None), only=positions)
+            self.take_in_page(bound, intake_id, call, pulled, Counter(None), only=positions, listing=listing)
 
     def _replay_entities(self, system: str, flow: str, entity_ids: Sequence[int]) -> None:
         bound = self.bind(system, flow)

@@ -44,14 +44,17 @@ class SchemaBehind(HubError):
         )
 
 
-def open_engine(url: str) -> Engine:
-    """An engine over psycopg 3. `url` may begin with postgresql:// or postgres://."""
+def open_engine(url: str, *, threads: int = 1) -> Engine:
+    """An engine over psycopg 3, for so many runs at once. `url` may begin with postgresql:// or postgres://.
+
+    A run holds its lock in one session and writes in another, and its source or sink may ask a third.
+    """
     scheme, rest = url.split("://", 1)
     if scheme in ("postgres", "postgresql"):
         url = f"postgresql+psycopg://{rest}"
     return create_engine(
         url,
-        pool_size=4,
+        pool_size=3 * threads + 1,
         max_overflow=8,
         pool_pre_ping=True,
         json_serializer=_json,

@@ -198,6 +198,7 @@ change_feed = Table(
     Column("urgent", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("xid", "seq"),
 )
+Index("change_feed_kind_idx", change_feed.c.kind, change_feed.c.xid, change_feed.c.seq)
 Index("change_feed_urgent_idx", change_feed.c.xid, change_feed.c.seq, postgresql_where=change_feed.c.urgent)
 
 flow_state = Table(

@@ -34,6 +34,7 @@ def upgrade() -> None:
     op.create_index(
         "change_feed_urgent_idx", "change_feed", ["xid", "seq"], postgresql_where=sa.text("urgent")
     )
+    op.create_index("change_feed_kind_idx", "change_feed", ["kind", "xid", "seq"])
     op.add_column(
         "delivery", sa.Column("urgent", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
@@ -64,6 +65,7 @@ def downgrade() -> None:
     op.drop_table("account_token")
     op.drop_table("rate_budget")
     op.drop_column("delivery", "urgent")
+    op.drop_index("change_feed_kind_idx", table_name="change_feed", if_exists=True)
     op.drop_index("change_feed_urgent_idx", table_name="change_feed", postgresql_where=sa.text("urgent"))
     op.drop_column("change_feed", "urgent")
     op.drop_column("record", "order_value")

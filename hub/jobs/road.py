@@ -1,0 +1,344 @@
+"""What the jobs do: take in, fetch, overtake, deliver. The same code as the scheduled flows, under the same locks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+
+import structlog
+from sqlalchemy import text
+
+from connectors.contract import Fault, Misconfigured, Refused, Retry, Write
+from hub.budget import AccountLane
+from hub.deletes import Listing
+from hub.engine import BoundFlow, FlowBusy, Hub
+from hub.jobs.queue import Job, Lane, Task, again, asked_again, note_failure, settled, wake
+from hub.outgoing import queue_urgent
+from hub.progress import Counter
+from hub.quarantine import Refusal, put_refusals
+from hub.reports import PullReport, PushReport
+from hub.urgency import RULES
+from hub.words import HubError
+
+__all__ = ["LIMIT", "lane_of", "run_job", "wake_pushes", "wake_stored"]
+
+LIMIT = 8
+"""Failures in a row after which what cannot be fetched goes to quarantine, and the rest is left to a person."""
+BREAKDOWNS = 5
+"""How often taking in one page may break down before it is put into quarantine and the others go on."""
+PAGES = 500
+IDS = 100
+"""Ids asked for in one fetch."""
+ROUNDS = 50
+"""How often a job looks again at what came meanwhile before it lets another job have its place."""
+PATIENCE = 1.0
+"""Seconds a job waits for a flow that runs elsewhere before it gives up its place."""
+
+log = structlog.get_logger("tsunagi.jobs")
+
+
+class _Stopping(Retry):
+    """The process is being stopped; the job is for another."""
+
+
+def lane_of(bound: BoundFlow) -> Lane:
+    """Flows that bring what may be urgent are taken in on the urgent lane: what it is, is only known afterwards."""
+    return Lane.URGENT if any(mapping.entity in RULES for mapping in bound.mappings) else Lane.BULK
+
+
+def run_job(hub: Hub, job: Job) -> None:
+    """Do the job, and decide what happens next. Raises what no repetition can mend."""
+    work = _WORK[job.task]
+    for _ in range(ROUNDS):
+        try:
+            _patiently(hub, work, job)
+        except FlowBusy:
+            _later(hub, replace(job, busy=job.busy + 1), min(0.5 * 1.5**job.busy, 10))
+            return
+        except _Stopping:
+            _later(hub, job, 0)
+            return
+        except (Refused, Misconfigured, HubError) as error:
+            with hub.engine.begin() as connection:
+                note_failure(connection, job, str(error))
+            raise
+        except Exception as error:
+            if not isinstance(error, Retry):
+                log.exception("breakdown", job=job.name)
+            _retry(hub, job, error)
+            return
+        with hub.engine.begin() as connection:
+            settled(connection, job)
+            more = not hub.stopping.is_set() and asked_again(connection, job)
+        if not more:
+            return
+        job = replace(job, attempt=0, busy=0)
+    _later(hub, replace(job, attempt=0, busy=0), 0)
+
+
+def _patiently(hub: Hub, work: Callable[[Hub, Job], None], job: Job) -> None:
+    """A flow that runs elsewhere is mostly done in a moment."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until and not hub.stopping.is_set():
+        with suppress(FlowBusy):
+            return work(hub, job)
+        time.sleep(0.02)
+    return work(hub, job)
+
+
+def _later(hub: Hub, job: Job, seconds: float) -> None:
+    with hub.engine.begin() as connection:
+        again(connection, job, seconds)
+
+
+def _retry(hub: Hub, job: Job, error: Exception) -> None:
+    tried = replace(job, attempt=job.attempt + 1, busy=0)
+    if tried.attempt >= LIMIT:
+        with hub.engine.begin() as connection:
+            note_failure(connection, job, f"{LIMIT} attempts, the last: {type(error).__name__}: {error}")
+        raise error
+    after = error.after if isinstance(error, Retry) else None
+    asked = 0.0 if after is None else after.total_seconds()
+    pause = max(asked, min(2.0**job.attempt, 300.0))
+    log.info("put off", job=job.name, attempt=tried.attempt, seconds=pause, reason=str(error))
+    _later(hub, tried, pause)
+
+
+# ---------------------------------------------------------------- into the hub
+
+_WAITING = text("""
+    SELECT id, fetch_ids FROM intake
+    WHERE system = :system AND flow = :flow AND state = 'stored' AND (cardinality(fetch_ids) > 0) = :fetch
+    ORDER BY id LIMIT :limit
+""")
+_BROKE_DOWN = text("UPDATE intake SET attempts = attempts + 1 WHERE id = :id RETURNING attempts")
+_GIVE_UP = text("UPDATE intake SET state = 'failed', processed_at = now() WHERE id = :id")
+
+
+def _waiting(hub: Hub, job: Job, *, fetch: bool) -> list[tuple[int, list[str]]]:
+    names = {"system": job.system, "flow": job.flow, "fetch": fetch, "limit": PAGES}
+    with hub.engine.connect() as connection:
+        return [(row.id, row.fetch_ids) for row in connection.execute(_WAITING, names)]
+
+
+def _take_in(hub: Hub, job: Job) -> None:
+    """Take in every stored page of the flow, oldest first. One that breaks down does not stop the others."""
+    bound = hub.bind(job.system, job.flow)
+    report = PullReport(system=job.system, flow=job.flow)
+    broken: list[str] = []
+    with hub.run(bound, "pull", report, quiet=True), hub.call(bound, None) as call:
+        while pages := [page for page, _ in _waiting(hub, job, fetch=False)]:
+            before = len(broken)
+            for page in pages:
+                if hub.stopping.is_set():
+                    raise _Stopping("stopping")
+                try:
+                    hub.take_in_page(bound, page, call, report, Counter(None), listing=Listing(whole=False))
+                except (Retry, Refused, Misconfigured):
+                    raise
+                except Exception as error:
+                    log.exception("breakdown", job=job.name, intake=page)
+                    broken += _broke_down(hub, bound, page, f"{type(error).__name__}: {error}")
+            if len(broken) > before or len(pages) < PAGES:
+                break
+    wake_pushes(hub)
+    if broken:
+        raise Retry("; ".join(broken[:3]))
+
+
+def _broke_down(hub: Hub, bound: BoundFlow, page: int, why: str) -> list[str]:
+    with hub.engine.begin() as connection:
+        attempts = connection.scalar(_BROKE_DOWN, {"id": page}) or 0
+    if attempts < BREAKDOWNS:
+        return [f"intake {page}: {why}"]
+    _give_up(
+        hub, bound, page, "breakdown",
+        f"取込処理が {attempts} 回異常終了しました: {why}。不具合を直してから再実行してください。",
+        f"taking it in broke down {attempts} times: {why}. Mend the fault, then replay.",
+    )  # fmt: skip
+    return []
+
+
+def _give_up(hub: Hub, bound: BoundFlow, page: int, code: str, ja: str, en: str) -> None:
+    """Put a whole page or event into quarantine; a replay begins it anew."""
+    fault = Fault(0, code, en, b"", reason_ja=ja, whole=True)
+    refusal = Refusal.of_row(bound.system.system, bound.name, page, fault, subject=None, key=None)
+    with hub.engine.begin() as connection:
+        put_refusals(connection, [refusal])
+        connection.execute(_GIVE_UP, {"id": page})
+
+
+def _fetch(hub: Hub, job: Job) -> None:
+    """Ask the source for what thin events named, all in a few calls. What it cannot give in the end is quarantined."""
+    bound = hub.bind(job.system, job.flow)
+    try:
+        _fetch_together(hub, bound, job)
+    except (FlowBusy, _Stopping):
+        raise
+    except Refused as error:
+        _fetch_one_by_one(hub, bound, job, error)
+    except Retry as error:
+        if job.attempt + 1 < LIMIT:
+            wake_pushes(hub)
+            raise
+        for event, _ in _waiting(hub, job, fetch=True):
+            _not_fetched(hub, bound, event, f"{LIMIT} 回試しました", f"tried {LIMIT} times", error)
+    wake_pushes(hub)
+
+
+def _fetch_together(hub: Hub, bound: BoundFlow, job: Job) -> None:
+    report = PullReport(system=job.system, flow=job.flow)
+    listing, counter = Listing(whole=False), Counter(None)
+    lane = AccountLane(hub.budgets, job.system, urgent=job.lane is Lane.URGENT)
+    with hub.run(bound, "pull", report, quiet=True), hub.call(bound, None, lane) as call:
+        while events := _waiting(hub, job, fetch=True):
+            ids = list(dict.fromkeys(one for _, named in events for one in named))
+            for start in range(0, len(ids), IDS):
+                if hub.stopping.is_set():
+                    raise _Stopping("stopping")
+                hub.fetch_pages(bound, ids[start : start + IDS], call, report, counter, listing)
+            for event, _ in events:
+                hub.take_in_page(bound, event, call, report, counter, listing=listing, fetched=True)
+
+
+def _fetch_one_by_one(hub: Hub, bound: BoundFlow, job: Job, refused: Refused) -> None:
+    """One id the other side does not accept must not keep the others out."""
+    events = _waiting(hub, job, fetch=True)
+    report = PullReport(system=job.system, flow=job.flow)
+    with hub.run(bound, "pull", report, quiet=True), hub.call(bound, None) as call:
+        for event, _ in events:
+            try:
+                hub.take_in_page(bound, event, call, report, Counter(None), listing=Listing(whole=False))
+            except Refused as error:
+                _not_fetched(hub, bound, event, "拒否されました", "refused", error)
+    log.info("fetched one by one", job=job.name, events=len(events), reason=str(refused))
+
+
+def _not_fetched(hub: Hub, bound: BoundFlow, event: int, ja: str, en: str, error: Exception) -> None:
+    _give_up(
+        hub, bound, event, "not_fetched",
+        f"通知された内容を取得できません({ja}): {error}",
+        f"what the event names cannot be fetched ({en}): {error}",
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- out of the hub
+
+
+def _deliver(hub: Hub, job: Job) -> None:
+    """The same push as the scheduled one."""
+    try:
+        hub.push(job.system, job.flow, quiet=True)
+    except Retry:
+        if hub.stopping.is_set():
+            raise _Stopping("stopping") from None
+        raise
+
+
+def _overtake(hub: Hub, job: Job) -> None:
+    """Store the urgent changes, then send them, or see that whoever is pushing this flow sends them next."""
+    bound = hub.bind(job.system, job.flow)
+    if bound.sink.write is not Write.ABSOLUTE:
+        # only what says "so many" may be sent out of turn; "so many more" may not
+        return _deliver(hub, job)
+    report = PushReport(system=job.system, flow=job.flow)
+    with hub.engine.begin() as connection:
+        queue_urgent(connection, bound.outgoing, report)
+    while _urgent_open(hub, job):
+        lane = AccountLane(hub.budgets, job.system, urgent=True)
+        with hub.run(bound, "push", report, quiet=True), hub.call(bound, None, lane) as call:
+            sender = hub.sender(bound, call, report, Counter(None), lane)
+            sender.send_urgent()
+            sender.finish()
+    return None
+
+
+_URGENT_OPEN = text(
+    "SELECT EXISTS (SELECT FROM delivery WHERE system = :system AND flow = :flow AND finished_at IS NULL AND urgent)"
+)
+
+
+def _urgent_open(hub: Hub, job: Job) -> bool:
+    with hub.engine.connect() as connection:
+        return bool(connection.scalar(_URGENT_OPEN, {"system": job.system, "flow": job.flow}))
+
+
+_WORK: dict[Task, Callable[[Hub, Job], None]] = {
+    Task.TAKE_IN: _take_in,
+    Task.FETCH: _fetch,
+    Task.OVERTAKE: _overtake,
+    Task.DELIVER: _deliver,
+}
+
+
+# ---------------------------------------------------------------- who is to be woken
+
+_BEHIND = text("""
+    SELECT p.system, p.flow,
+           EXISTS (SELECT FROM change_feed AS c WHERE c.urgent AND c.kind = ANY(p.kinds)
+                   AND (c.xid, c.seq) > (coalesce(s.feed_xid, 0), coalesce(s.feed_seq, 0))) AS urgent,
+           NOT :urgent_only AND EXISTS (
+                   SELECT FROM change_feed AS c WHERE c.kind = ANY(p.kinds)
+                   AND (c.xid, c.seq) > (coalesce(s.feed_xid, 0), coalesce(s.feed_seq, 0))) AS behind
+    FROM (SELECT system, flow, string_to_array(kinds, ',') AS kinds
+          FROM unnest(CAST(:systems AS text[]), CAST(:flows AS text[]), CAST(:kinds AS text[]))
+               AS given(system, flow, kinds)) AS p
+    LEFT JOIN flow_state AS s ON s.system = p.system AND s.flow = p.flow
+""")
+_STORED = text("""
+    SELECT system, flow, cardinality(fetch_ids) > 0 AS fetch FROM intake
+    WHERE state = 'stored' AND event_id IS NOT NULL GROUP BY 1, 2, 3
+""")
+
+
+def wake_pushes(hub: Hub, *, urgent_only: bool = False) -> None:
+    """Ask for a push of every flow that has changes behind it, and for overtaking where one of them is urgent.
+
+    What the store says counts, not what the caller has just done: after a crash in between it is the same. Flows that
+    write whole files keep to their timetable.
+    """
+    flows = list(_live_pushes(hub))
+    if not flows:
+        return
+    values = {
+        "systems": [bound.system.system for bound in flows],
+        "flows": [bound.name for bound in flows],
+        "kinds": [",".join(bound.outgoing.kinds) for bound in flows],
+        "urgent_only": urgent_only,
+    }
+    with hub.engine.begin() as connection:
+        rows = connection.execute(_BEHIND, values).all()
+        wake(
+            connection,
+            [Job(Task.OVERTAKE, row.system, row.flow, Lane.URGENT) for row in rows if row.urgent]
+            + [Job(Task.DELIVER, row.system, row.flow, Lane.BULK) for row in rows if row.behind],
+        )
+
+
+def _live_pushes(hub: Hub) -> Iterable[BoundFlow]:
+    for system in hub.systems.systems.values():
+        for name, flow in system.flows.items():
+            if flow.push:
+                try:
+                    bound = hub.bind(system.system, name)
+                    live = not bound.sink.whole
+                except Exception as error:  # noqa: BLE001  (`tsunagi check` tells; one broken flow stops no other)
+                    log.debug("no push", system=system.system, flow=name, error=str(error))
+                    continue
+                if live:
+                    yield bound
+
+
+def wake_stored(hub: Hub) -> None:
+    """Ask for what stored webhooks need, if no job does: after jobs failed, or were lost with a queue."""
+    with hub.engine.begin() as connection:
+        rows = connection.execute(_STORED).all()
+        jobs = []
+        for row in rows:
+            with suppress(LookupError):
+                lane = lane_of(hub.bind(row.system, row.flow))
+                task = Task.FETCH if row.fetch else Task.TAKE_IN
+                jobs.append(Job(task, row.system, row.flow, lane))
+        wake(connection, jobs)
