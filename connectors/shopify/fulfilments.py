@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 from connectors.contract import Batch, Call, Change, Outcome, Refused
 from connectors.shopify.api import Api
 from connectors.shopify.config import ShopifyConfig
-from connectors.shopify.ids import gid, search_text
 from connectors.shopify.outcomes import Row, each, read_record
+from connectors.shopify.shipping import Order, find_order
 
 __all__ = ["CancellationRow", "FulfilmentRow", "already_shipped", "cancel", "ship"]
 
@@ -21,8 +21,6 @@ _OPEN = frozenset({"OPEN", "IN_PROGRESS"})
 _WAITING = frozenset({"ON_HOLD", "SCHEDULED"})
 _GONE = frozenset({"CANCELLED", "ERROR", "FAILURE"})
 _CANCELLING = timedelta(seconds=15)
-
-Order = Mapping[str, Any]
 
 
 class OrderRow(Row):
@@ -74,22 +72,7 @@ class CancellationRow(OrderRow):
 
 
 def _find(api: Api, row: OrderRow) -> Order:
-    """The order with what is sent and still to be sent. Raises `Refused` (code `unknown_order`)."""
-    if row.orderId:
-        found = api.query("OrderShipping", id=gid("Order", row.orderId))["order"]
-    else:
-        name = row.orderName or ""
-        # The search knows no case and takes parts of words: only the very same name counts.
-        nodes = api.query("OrderShippingByName", query=f"name:{search_text(name)}")["orders"]["nodes"]
-        found = next((node for node in nodes if node["name"] == name), None)
-    if found is None:
-        raise Refused(
-            f"order {row.orderName or row.orderId} is not in the shop, or too old for this app to see "
-            "(60 days without the scope read_all_orders)",
-            code="unknown_order",
-        )
-    order: Order = found
-    return order
+    return find_order(api, row.orderId, row.orderName)
 
 
 # ---------------------------------------------------------------- shipments
@@ -108,6 +91,8 @@ def ship(call: Call[ShopifyConfig], batch: Batch) -> Iterator[Outcome]:
         if change.deleted:
             raise Refused("a fulfilment that was made is not taken back by the hub", code="not_deleted")
         row = read_record(FulfilmentRow, change.record)
+        if not any(line.quantity for line in row.lines):
+            raise Refused("the shipment has no units", code="nothing_to_ship")
         order = _find(api, row)
         told = _told_before(order, change)
         if told is not None and _numbers(told) != set(row.numbers):
@@ -174,7 +159,7 @@ def _numbers(made: Mapping[str, Any]) -> set[str]:
 def _units_of(made: Mapping[str, Any]) -> Counter[str]:
     """Order line id -> units in a fulfilment."""
     units: Counter[str] = Counter()
-    for line in made["fulfillmentLineItems"]["nodes"]:
+    for line in made["lines"]:
         units[line["lineItem"]["id"]] += line["quantity"] or 0
     return units
 
@@ -197,11 +182,11 @@ def _made_before(order: Order, row: FulfilmentRow, *, again: bool) -> tuple[list
 def _line_skus(order: Order) -> dict[str, str | None]:
     """Order line id -> SKU, of all lines that are or were to be sent."""
     skus: dict[str, str | None] = {}
-    for place in order["fulfillmentOrders"]["nodes"]:
-        for line in place["lineItems"]["nodes"]:
+    for place in order["fulfillmentOrders"]:
+        for line in place["lines"]:
             skus[line["lineItem"]["id"]] = line["lineItem"]["sku"]
     for made in order["fulfillments"]:
-        for line in made["fulfillmentLineItems"]["nodes"]:
+        for line in made["lines"]:
             skus.setdefault(line["lineItem"]["id"], line["lineItem"]["sku"])
     return skus
 
@@ -238,9 +223,9 @@ def _places(order: Order, line: LineRow, skus: Mapping[str, str | None]) -> list
 def _open_units(order: Order, statuses: frozenset[str] = _OPEN | _WAITING) -> Counter[str]:
     """Order line id -> units still to be sent."""
     units: Counter[str] = Counter()
-    for place in order["fulfillmentOrders"]["nodes"]:
+    for place in order["fulfillmentOrders"]:
         if place["status"] in statuses:
-            for line in place["lineItems"]["nodes"]:
+            for line in place["lines"]:
                 units[line["lineItem"]["id"]] += line["remainingQuantity"]
     return units
 
@@ -253,10 +238,10 @@ def _chosen(order: Order, left: Counter[str]) -> _Chosen:
     """Which lines of which fulfilment orders the units are taken from. Raises `Refused` where there are not enough."""
     chosen: _Chosen = defaultdict(dict)
     missing = Counter(left)
-    for place in order["fulfillmentOrders"]["nodes"]:
+    for place in order["fulfillmentOrders"]:
         if place["status"] not in _OPEN:
             continue
-        for line in place["lineItems"]["nodes"]:
+        for line in place["lines"]:
             taken = min(missing[line["lineItem"]["id"]], line["remainingQuantity"])
             if taken > 0:
                 chosen[place["id"]][line["id"]] = taken
@@ -285,10 +270,9 @@ def _chosen(order: Order, left: Counter[str]) -> _Chosen:
 def _by_location(order: Order, chosen: _Chosen) -> list[_Chosen]:
     """One group for each location: a fulfilment leaves from one place."""
     groups: dict[str, _Chosen] = defaultdict(dict)
-    for place in order["fulfillmentOrders"]["nodes"]:
+    for place in order["fulfillmentOrders"]:
         if place["id"] in chosen:
-            location = (place["assignedLocation"]["location"] or {}).get("id", "")
-            groups[location][place["id"]] = chosen[place["id"]]
+            groups[place["location"]][place["id"]] = chosen[place["id"]]
     return list(groups.values())
 
 

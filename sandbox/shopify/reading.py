@@ -49,6 +49,8 @@ class Reading:
             "productVariants": self._variants,
             "orders": self._orders,
             "order": self._order,
+            "fulfillment": self._fulfilment,
+            "fulfillmentOrder": self._fulfilment_order,
             "customers": self._customers,
             "customerByIdentifier": self._customer_by,
             "nodes": self._nodes,
@@ -187,11 +189,23 @@ class Reading:
     def order(self, order: Node) -> Node:
         """An order as the API shows it."""
         held = [{**one, "lineItems": one["_lines"]} for one in order["_fulfilment_orders"]]
+        count = {"__typename": "Count", "count": len(order["fulfillments"]), "precision": "EXACT"}
         return {
             **order,
             "fulfillmentOrders": held,
+            "fulfillmentsCount": count,
             "lineItems": [self._line(line) for line in order["lineItems"]],
         }
+
+    def _fulfilment(self, id: str) -> Node | None:  # noqa: A002
+        self.need("read_orders", "fulfillment")
+        made = (one for order in self.shop.orders.values() for one in order["fulfillments"])
+        return next((one for one in made if one["id"] == id), None)
+
+    def _fulfilment_order(self, id: str) -> Node | None:  # noqa: A002
+        self.need("read_orders", "fulfillmentOrder")
+        held = (one for order in self.shop.orders.values() for one in order["_fulfilment_orders"])
+        return next(({**one, "lineItems": one["_lines"]} for one in held if one["id"] == id), None)
 
     def _line(self, line: Node) -> Node:
         return {**line, "variant": line["variant"] and self.variant(line["variant"])}
