@@ -1,9 +1,10 @@
 """Stock into Square: absolute counts (PHYSICAL_COUNT), up to a hundred in one call.
 
 Square orders what it is told by `occurred_at`: sales made after a count was taken are taken off again, however late
-the count arrives. So a count carries the time at which its number was true. Where the record does not say (or says
-one Square no longer takes, older than a day), it is two seconds before now; a second attempt then looks first
-whether the first one arrived, because counting anew would swallow the sales between the two.
+the count arrives. So a count carries the time at which its number was true, and must not be dated earlier than a sale
+that the number already holds. Where the record does not say (or says one Square no longer takes, older than a day), it
+is now; a second attempt then looks first whether the first one arrived, because counting anew would swallow the sales
+between the two.
 Facts: Square's OpenAPI (BatchChangeInventory, InventoryPhysicalCount.occurred_at), Inventory API guide "How it works".
 """
 
@@ -30,7 +31,7 @@ __all__ = ["CHANGES_A_CALL", "CountRow", "already_counted", "put_counts"]
 CHANGES_A_CALL = 100
 _OLDEST = timedelta(hours=23, minutes=50)
 _BEHIND = timedelta(seconds=2)
-"""Square refuses times in its future; so far may its clock be behind ours, and so long may a request travel."""
+"""Square refuses times in its future; where its clock is behind ours, counts of now are dated so much earlier."""
 _LOOK_BACK = timedelta(hours=25)
 _PLACE = re.compile(r"changes\[(\d+)\]|changes\.(\d+)")
 
@@ -54,13 +55,27 @@ class CountRow(RecordModel):
 @dataclass(frozen=True, slots=True)
 class _Count:
     change: Change
-    body: Mapping[str, Any]
-    """The change as Square takes it."""
+    place: tuple[str, str]
+    """Variation and location."""
+    quantity: int
+    reference: str
+    counted_at: datetime | None
+    """None: now."""
 
-    @property
-    def place(self) -> tuple[str, str]:
-        count = self.body["physical_count"]
-        return count["catalog_object_id"], count["location_id"]
+    def body(self, now: datetime) -> dict[str, Any]:
+        """The change as Square takes it."""
+        moment = now if self.counted_at is None else min(self.counted_at, now)
+        return {
+            "type": "PHYSICAL_COUNT",
+            "physical_count": {
+                "reference_id": self.reference,
+                "catalog_object_id": self.place[0],
+                "state": "IN_STOCK",
+                "location_id": self.place[1],
+                "quantity": str(self.quantity),
+                "occurred_at": wire_time(moment, "microseconds"),
+            },
+        }
 
 
 def put_counts(call: Call[SquareConfig], batch: Batch) -> Iterator[Outcome]:
@@ -132,25 +147,14 @@ def _record(change: Change) -> Mapping[str, Any]:
 
 def _count(call: Call[SquareConfig], batch: Batch, change: Change) -> _Count:
     row = read_record(CountRow, _record(change))
-    body = {
-        "type": "PHYSICAL_COUNT",
-        "physical_count": {
-            "reference_id": _reference(batch, change),
-            "catalog_object_id": row.catalog_object_id,
-            "state": "IN_STOCK",
-            "location_id": id_of(call.config, change.record),
-            "quantity": str(row.quantity),
-            "occurred_at": wire_time(_counted_at(row.occurred_at, call.now())),
-        },
-    }
-    return _Count(change, body)
-
-
-def _counted_at(told: datetime | None, now: datetime) -> datetime:
-    latest = now - _BEHIND
-    if told is None or told < now - _OLDEST:
-        return latest
-    return min(told, latest)
+    told, now = row.occurred_at, call.now()
+    return _Count(
+        change,
+        place=(row.catalog_object_id, id_of(call.config, change.record)),
+        quantity=row.quantity,
+        reference=_reference(batch, change),
+        counted_at=None if told is None or not now - _OLDEST <= told <= now else told,
+    )
 
 
 def _reference(batch: Batch, change: Change) -> str:
@@ -160,13 +164,15 @@ def _reference(batch: Batch, change: Change) -> str:
     return "tsunagi-" + hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
-def _send(api: Api, batch: Batch, counts: Sequence[_Count]) -> Iterator[Outcome]:
+def _send(
+    api: Api, batch: Batch, counts: Sequence[_Count], behind: timedelta = timedelta(0)
+) -> Iterator[Outcome]:
     """One call. Square takes it as a whole or not at all; where it names no culprit, the halves are tried."""
     if not counts:
         return
-    changes = [count.body for count in counts]
+    now = api.call.now() - behind
     # unchanged counts must be written too: 5, sold to 4, counted 5 again is a change
-    body = {"changes": changes, "ignore_unchanged_counts": False}
+    body = {"changes": [count.body(now) for count in counts], "ignore_unchanged_counts": False}
     try:
         answer = api.write(
             "/v2/inventory/changes/batch-create",
@@ -179,17 +185,20 @@ def _send(api: Api, batch: Batch, counts: Sequence[_Count]) -> Iterator[Outcome]
         yield from (failed(count.change, error) for count in counts)
         return
     except Refused as error:
+        if error.code == "invalid_time" and not behind:
+            yield from _send(api, batch, counts, _BEHIND)
+            return
         if len(counts) == 1:
             yield failed(counts[0].change, error)
             return
         wrong = {n for n in _named(str(error)) if n < len(counts)}
         if wrong:
             yield from (failed(counts[n].change, error) for n in sorted(wrong))
-            yield from _send(api, batch, [count for n, count in enumerate(counts) if n not in wrong])
+            yield from _send(api, batch, [count for n, count in enumerate(counts) if n not in wrong], behind)
             return
         middle = len(counts) // 2
-        yield from _send(api, batch, counts[:middle])
-        yield from _send(api, batch, counts[middle:])
+        yield from _send(api, batch, counts[:middle], behind)
+        yield from _send(api, batch, counts[middle:], behind)
         return
     told = {
         (each.get("catalog_object_id"), each.get("location_id")): each.get("calculated_at")

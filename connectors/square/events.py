@@ -56,8 +56,8 @@ def events(headers: Mapping[str, str], body: bytes, config: SquareConfig) -> Seq
 
 
 def _order(data: Body, config: SquareConfig) -> Told:
-    # {"object": {"order_updated": {"order_id", "location_id", "state", "version"}}}; the only member tells which
-    about = next(iter(data["object"].values()))
+    # {"object": {"order_updated": {"order_id", "location_id", "state", "version"}}}: its only member, whatever its name
+    (about,) = data["object"].values()
     if not _ours(config, about.get("location_id")):
         return []
     return [("orders", {"fetch": (str(about.get("order_id") or data["id"]),)})]
@@ -65,10 +65,14 @@ def _order(data: Body, config: SquareConfig) -> Told:
 
 def _counts(data: Body, config: SquareConfig) -> Told:
     # no SKU inside, and counts overtake each other: the source asks for the present number
-    ids = [
-        count_id(count["catalog_object_id"], count["location_id"])
+    counts = [
+        (count_id(count["catalog_object_id"], count["location_id"]), count)
         for count in data["object"]["inventory_counts"]
-        if count.get("state") == "IN_STOCK" and _ours(config, count.get("location_id"))
+    ]
+    ids = [
+        each
+        for each, count in counts
+        if count.get("state") == "IN_STOCK" and _ours(config, count["location_id"])
     ]
     return [("inventory", {"fetch": tuple(dict.fromkeys(ids))})] if ids else []
 

@@ -86,9 +86,9 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def wire_time(moment: datetime) -> str:
-    """An aware datetime as Square writes it, in milliseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def wire_time(moment: datetime, precision: str = "milliseconds") -> str:
+    """An aware datetime as Square writes it."""
+    return moment.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 def newest_of(known: datetime | None, moments: Sequence[datetime | None]) -> datetime | None:
