@@ -95,7 +95,7 @@ def changes(seller: Seller, sink: str) -> list[dict[str, Any]]:
             "key": "core/C1",
             "record": {"reference_id": "core/C1", "family_name": "見本", "note": "常連"},
         },
-        {"key": "core/C8", "record": {"reference_id": "core/C8"}},
+        {"key": "core/C8", "record": {"reference_id": "core/C8", "email_address": "no-address"}},
     ]
 
 
