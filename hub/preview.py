@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -50,6 +50,7 @@ class PreviewedRecord:
     faults   code, id, line, column, value, field, ja, en of each fault
     skipped  the mapping's `when` turned it away
     absent   columns the mapping reads that this record does not have at all: optional, or misspelt
+    notes    what the reading of its rows substituted or found odd
     """
 
     name: str
@@ -59,6 +60,18 @@ class PreviewedRecord:
     faults: Sequence[Mapping[str, Any]] = ()
     skipped: bool = False
     absent: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What passed by on the way to the mapping: unreadable rows to be shown, notes by position."""
+
+    unreadable: list[Fault] = field(default_factory=list)
+    notes: dict[int, Sequence[str]] = field(default_factory=dict)
+
+    def notes_of(self, positions: Sequence[int]) -> list[str]:
+        return [note for position in positions for note in self.notes.pop(position, ())] if self.notes else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +94,27 @@ class Preview:
         if self.mapping.direction == "out":
             yield from map(self._entity, self._watched(watch))
             return
-        unreadable: list[Fault] = []
+        seen = _Seen()
         apart = self.mapping.rows_apart(self.read(), self.context)
-        for unit in self.mapping.units(self._watched(watch, unreadable), self.context, apart=apart):
-            while unreadable:
-                yield _unreadable(unreadable.pop(0))
-            yield self._unit(unit)
-        yield from map(_unreadable, unreadable)
+        for unit in self.mapping.units(self._watched(watch, seen), self.context, apart=apart):
+            while seen.unreadable:
+                yield _unreadable(seen.unreadable.pop(0))
+            yield replace(self._unit(unit), notes=seen.notes_of(unit.positions))
+        yield from map(_unreadable, seen.unreadable)
 
-    def _watched(
-        self, watch: Watch | None, unreadable: list[Fault] | None = None
-    ) -> Iterator[Record | Fault]:
-        counter, read = Counter(watch), 0
+    def _watched(self, watch: Watch | None, seen: _Seen | None = None) -> Iterator[Record | Fault]:
+        counter, read, seen = Counter(watch), 0, seen or _Seen()
         for row in self.read():
             if isinstance(row, Fault):
                 if row.whole:
                     raise UnreadableFile(
                         f"{self.file}: {row.reason_ja or row.reason}", f"{self.file}: {row.reason}"
                     )
-                if unreadable is not None:
-                    unreadable.append(row)
+                seen.unreadable.append(row)
             else:
                 read += 1
+                if row.notes:
+                    seen.notes[row.position] = row.notes
                 if read % _EVERY == 0:
                     counter.add(_EVERY)
             yield row
@@ -316,13 +328,13 @@ class _NotValid(Exception):
     def faults(self, line: int) -> list[dict[str, Any]]:
         found = []
         for detail in self._error.errors(include_url=False, include_context=False):
-            field = ".".join(map(str, detail["loc"]))
+            place = ".".join(map(str, detail["loc"]))
             value = None if detail["type"] == "missing" else _short(detail["input"])
             found.append(
                 {
-                    "code": "model", "id": self.name, "line": line, "column": field, "value": value, "field": field,
-                    "ja": f"項目 {field} が標準形に合いません: {detail['msg']}",
-                    "en": f"The field {field} does not fit the model: {detail['msg']}",
+                    "code": "model", "id": self.name, "line": line, "column": place, "value": value, "field": place,
+                    "ja": f"項目 {place} が標準形に合いません: {detail['msg']}",
+                    "en": f"The field {place} does not fit the model: {detail['msg']}",
                 }
             )  # fmt: skip
         return found

@@ -119,9 +119,10 @@ class _AsJson:
         for fault in record.faults:
             told = {name: part for name, part in fault.items() if name not in ("ja", "en")}
             json_line({**told, "reason": Words(fault["ja"], fault["en"]).say()}, error=True)
-        if record.skipped:
-            json_line({"code": "skipped", "id": record.name, "line": record.line, "column": None, "value": None,
-                       "field": None, "reason": _SKIPPED.say()}, error=True)  # fmt: skip
+        told_too = [("skipped", _SKIPPED.say())] if record.skipped else []
+        for code, reason in [*told_too, *(("note", note) for note in record.notes)]:
+            json_line({"code": code, "id": record.name, "line": record.line, "column": None, "value": None,
+                       "field": None, "reason": reason}, error=True)  # fmt: skip
         if record.result is not None:
             self.mapped += 1
             json_line(record.result)
@@ -182,6 +183,8 @@ class _AsTable:
         show_table(
             columns, rows, title=f"{line}{self._shown('', record.name)}", wide={0: 9, 1: 8, 2: 12, 3: 8}
         )
+        for note in record.notes:
+            say(f"※ {note}", f"Note: {note}")
         absent = tuple(record.absent)
         if absent != self._absent:
             self._absent = absent

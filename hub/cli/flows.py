@@ -136,10 +136,13 @@ def _show(report: PullReport | PushReport, refused: int, json: bool) -> None:
     if json:
         json_line(report.as_dict())
         return
+    from hub.logs import mask
+
     counts = counts_line(report.as_dict(), COUNTS) or Words("変化なし", "nothing new").say()
     good(f"{report.system}/{report.flow}  {counts}  ({report.seconds:.1f} s)")
     for note in report.notes[:_NOTES]:
-        say(f"  ・{note}", f"  - {note}")
+        shown = mask("note", note)
+        say(f"  ・{shown}", f"  - {shown}")
     if len(report.notes) > _NOTES:
         more = len(report.notes) - _NOTES
         say(f"  ・ほか {more} 件。--json ですべて表示", f"  - and {more} more; --json shows all")

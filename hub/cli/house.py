@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -129,9 +130,11 @@ def _show_status(rows: list[FlowStatus], systems: Systems) -> None:
         lines.append((f"{name}  {Words(title.ja, title.en).say()}",))
         lines += [_status_row(row) for row in rows if row.system == name]
     show_table(columns, lines, wide={0: 1}, right=(3, 4))
+    from hub.logs import mask
+
     for row in rows:
         if row.error:
-            wrong(f"{row.system}/{row.flow}: {row.error}")
+            wrong(f"{row.system}/{row.flow}: {mask('error', row.error)}")
 
 
 def _status_row(row: FlowStatus) -> tuple[object, ...]:
@@ -145,7 +148,17 @@ def _status_row(row: FlowStatus) -> tuple[object, ...]:
     return name, cell(row.last_run_at), outcome, row.open_quarantine or None, row.open_deliveries or None
 
 
-def demo() -> None:
+def demo(
+    day: Annotated[
+        datetime | None,
+        typer.Option(
+            "--day",
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help="営業日。省略時は今日 / business day; today when left out",
+        ),
+    ] = None,
+) -> None:
     """デモの一日を動かす / run the demo day: files, a marketplace and a warehouse, on Airflow
 
     終わった後も動き続けます。止めるには tsunagi stop を使います。もう一度実行すると続きから始まります。 /
@@ -154,7 +167,7 @@ def demo() -> None:
     ready()
     from hub.demo import run_demo
 
-    run_demo()
+    run_demo(day=day.date() if day else None)
 
 
 def stop() -> None:

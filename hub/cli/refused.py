@@ -223,6 +223,9 @@ def replay(
     if report.superseded:
         say(f"{report.superseded} 件は新しいファイルで取込済みのため閉じました。",
             f"{report.superseded} had come in a newer file meanwhile and were closed.")  # fmt: skip
+    if report.superseded:
+        say(f"{report.superseded} 件は新しいデータが届いているため閉じました。",
+            f"{report.superseded} were closed: newer data of the same has come since.")  # fmt: skip
     if report.missing:
         say(f"{report.missing} 件は元データの保存期間が過ぎています。",
             f"The bytes of {report.missing} are no longer kept.")  # fmt: skip

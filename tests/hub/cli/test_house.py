@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +83,12 @@ def test_stop_without_anything_running_says_so(run: Run) -> None:
 def test_demo_and_its_errors_are_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from hub.words import HubError
 
-    def broken() -> None:
+    def broken(*, day: date | None) -> None:
+        assert day == date(2026, 11, 21)
         raise HubError("Airflow が起動しません", "Airflow does not start")
 
     monkeypatch.setattr("hub.demo.run_demo", broken)
-    seen = run("demo")
+    seen = run("demo", "--day", "2026-11-21")
     assert (seen.code, seen.err) == (1, "✗ Airflow does not start\n")
 
 

@@ -285,3 +285,15 @@ def test_what_the_mapping_is_not_meant_for_is_told_and_not_printed(run: Run, bas
     seen = run("preview", "file_exchange/shipping_report.out", file, "--json")
     assert (seen.code, seen.out) == (0, "")
     assert [row["code"] for row in lines(seen.err)] == ["skipped"]
+
+
+def test_what_was_substituted_while_reading_is_told(run: Run, order_file: OrderFile) -> None:
+    file = order_file()
+    # U+E000 stands where CP932 has its private characters (gaiji)
+    file.write_bytes(file.read_bytes().replace("㈱".encode("cp932"), b"\xf0\x40"))
+    seen = run("preview", ORDERS, file, "--json")
+    assert [row["number"] for row in seen.rows] == ["A-1001"]
+    (note,) = lines(seen.err)
+    assert (note["code"], note["line"]) == ("note", 2)
+    assert "U+E000" in note["reason"]
+    assert "U+E000" in run("preview", ORDERS, file).out
