@@ -120,7 +120,7 @@ def test_stock_of_several_places_is_read_place_by_place(shop: Shop, opened: Open
 
 def test_a_location_of_the_settings_that_is_not_there_is_said(opened: Opened) -> None:
     for wrong in ("名古屋店", "12345"):
-        with pytest.raises(Misconfigured, match="locations|東京倉庫"):
+        with pytest.raises(Misconfigured, match=r"locations|東京倉庫"):
             read("inventory", opened(locations={"x": wrong}))
 
 
@@ -162,7 +162,8 @@ def test_ids_fetch_just_those(name: str, shop: Shop, opened: Opened) -> None:
             r for r in records(whole) if (r["item"]["id"] if name == "inventory" else r["id"]) in asked
         ]
     (missing,) = read(name, opened(params={"ids": [f"gid://shopify/{kind}/1"]}))
-    assert missing.records == [] and f"{kind}/1" in (missing.note or "")
+    assert missing.records == []
+    assert f"{kind}/1" in (missing.note or "")
 
 
 def test_ids_that_are_none_are_refused(opened: Opened) -> None:
@@ -239,7 +240,8 @@ def test_a_shop_that_stays_throttled_is_a_retry_that_says_when(shop: Shop, opene
     shop.bucket.pace = 0.0001
     with pytest.raises(Retry) as raised:
         read("customers", opened())
-    assert raised.value.after is not None and raised.value.after > timedelta(seconds=60)
+    assert raised.value.after is not None
+    assert raised.value.after > timedelta(seconds=60)
 
 
 @pytest.mark.parametrize("kind", ["500", "internal", "cut_body", "429"])
@@ -258,10 +260,14 @@ def test_a_missing_scope_is_a_misconfiguration_that_names_it(shop: Shop, opened:
 def test_check_says_shop_scopes_and_version(shop: Shop, opened: Opened) -> None:
     assert connector.check_function is not None
     said = connector.check_function(opened())
-    assert "つなぎ見本店" in said and "JPY" in said and "missing" not in said
+    assert "つなぎ見本店" in said
+    assert "JPY" in said
+    assert "missing" not in said
     shop.scopes -= {"write_inventory", "read_all_orders"}
     shop.versions = ("2026-10",)
     said = connector.check_function(opened(api_version="2026-07"))
-    assert "write_inventory" in said and "60" in said and "2026-10" in said
+    assert "write_inventory" in said
+    assert "60" in said
+    assert "2026-10" in said
     with pytest.raises(Misconfigured):
         connector.check_function(opened(access_token="wrong"))

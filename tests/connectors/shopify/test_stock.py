@@ -97,7 +97,8 @@ def test_a_sale_the_hub_has_not_seen_is_not_given_back(shop: Shop, opened: Opene
     )
     (outcome,) = send(opened(), unseen).values()
     assert shop.available("TEA-100") == 48
-    assert "2" in outcome.notes[0] and outcome.external_version == "48"
+    assert "2" in outcome.notes[0]
+    assert outcome.external_version == "48"
 
     seen = change(
         "tea", row(shop, "TEA-100", 48, committed=2), previous=row(shop, "TEA-100", 50, committed=0)
@@ -234,7 +235,7 @@ def test_a_missing_scope_stops_the_account(shop: Shop, opened: Opened) -> None:
 
 
 def test_where_to_write_must_be_clear_when_there_are_several_places(shop: Shop, opened: Opened) -> None:
-    with pytest.raises(Misconfigured, match="several locations.*東京倉庫"):
+    with pytest.raises(Misconfigured, match=r"several locations.*東京倉庫"):
         send(opened(location=None), change("tea", row(shop, "TEA-100", 4)))
 
 
