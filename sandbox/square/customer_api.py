@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -150,7 +150,7 @@ def _profile(given: Row, *, version: bool = False) -> Row:
         raise no("INVALID_PHONE_NUMBER", "The telephone number is invalid.", "phone_number")
     if given.get("birthday"):
         try:
-            datetime.strptime(given["birthday"][-5:], "%m-%d")  # noqa: DTZ007  (a day, no moment)
+            date.fromisoformat(f"2000-{given['birthday'][-5:]}")  # the year may be 0000: not known
         except ValueError:
             raise no("INVALID_DATE", "The birthday is invalid.", "birthday") from None
     return given
