@@ -185,7 +185,8 @@ class _Checkup:
         except HubError as error:  # of the secrets
             return Finding("account", system.system, False, error.words)
         except ConnectorError as error:
-            return Finding("account", system.system, False, Words(str(error), str(error)))
+            told = str(error).removeprefix(f"{system.system}: ")
+            return Finding("account", system.system, False, Words(told, told))
         except Exception as error:  # noqa: BLE001  (a bug in one connector must not hide the other accounts)
             told = mask("error", f"{type(error).__name__}: {error}")
             return Finding("account", system.system, False, Words(told, told))

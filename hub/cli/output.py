@@ -36,6 +36,7 @@ __all__ = [
     "progress",
     "say",
     "show_table",
+    "source_of",
     "waiting",
     "wrong",
 ]
@@ -152,6 +153,12 @@ def show_table(
     for row in rows:
         table.add_row(*(escape(cell(value)) for value in row), style="bold" if len(row) == 1 else None)
     out().print(table)
+
+
+def source_of(column: str, how: str, line: int | None) -> str:
+    """Where a value came from: `受注名カナ (kana)`, with the row where a record has several."""
+    place = "" if line is None else f"{line}: "
+    return f"{place}{column} ({how})" if how else f"{place}{column}"
 
 
 def counts_line(counts: Mapping[str, Any], names: Mapping[str, Words]) -> str:
