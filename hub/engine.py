@@ -29,6 +29,7 @@ from hub.postgres import database_url
 from hub.progress import Counter, Watch
 from hub.reports import FlowStatus, PullReport, PushReport, QuarantineRow, ReplayReport
 from hub.secrets import connection
+from hub.stock import KINDS as STOCK_KINDS, Turned, refresh
 from hub.store.database import SchemaBehind, migrate, open_engine, schema_is_current, try_lock
 from hub.system_check import validate
 from hub.systems import Flow, System, SystemFault, Systems, load_systems
@@ -104,6 +105,7 @@ class Hub:
         connectors: Connectors,
         *,
         mapping_roots: Sequence[Path] = (),
+        folders: Sequence[Path] = (),
     ) -> None:
         self.engine = engine
         self.systems = systems
@@ -112,6 +114,7 @@ class Hub:
         self.stopping = threading.Event()
         """Set when this process is to end: a push stops behind the delivery at hand, and raises Retry."""
         self._roots = tuple(mapping_roots)
+        self._folders = tuple(folders)
 
     @classmethod
     def open(cls, settings: Settings | None = None, *, threads: int = 1) -> Self:
@@ -136,7 +139,13 @@ class Hub:
             load_systems(settings.systems),
             load_connectors(),
             mapping_roots=[settings.home.root / "mappings"],
+            folders=settings.systems,
         )
+
+    def reload(self) -> None:
+        """Read the system files again, for processes that live long; one that was given its systems keeps them."""
+        if self._folders:
+            self.systems = load_systems(self._folders)
 
     def close(self) -> None:
         self.budgets.close()
@@ -337,6 +346,8 @@ class Hub:
         report = PushReport(system=system, flow=flow)
         lane = AccountLane(self.budgets, system)
         with self.run(bound, "push", report, quiet=quiet), self.call(bound, params, lane) as call:
+            if "sellable" in bound.outgoing.kinds:
+                self.refresh_stock()
             sender = self.sender(bound, call, report, Counter(watch), lane)
             report.resumed = sender.send_open()
             wanted = dict(params or {})
@@ -509,6 +520,21 @@ class Hub:
             faults += validate(system, self.connectors, self.mapping)
         return faults
 
+    def refresh_stock(self) -> Turned:
+        """Bring what channels may sell up to date. Pulls that may change it, and pushes of it, do so by themselves."""
+        return refresh(self.engine, self.systems, self.mapping)
+
+    def _turn_stock(self, bound: BoundFlow, report: PullReport | PushReport) -> None:
+        concerned = any(mapping.entity in STOCK_KINDS for mapping in bound.mappings)
+        if (
+            concerned
+            and isinstance(report, PullReport)
+            and (report.records or report.pages or report.deleted)
+        ):
+            turned = self.refresh_stock()
+            if turned.changed:
+                report.kinds["sellable"] = report.kinds.get("sellable", 0) + turned.changed
+
     def housekeeping(self, *, keep: timedelta = timedelta(days=90)) -> dict[str, int]:
         """Remove what the retention rule no longer needs. Personal data lies in intake bodies above all."""
         with self.engine.begin() as connection:
@@ -576,9 +602,11 @@ class Hub:
             started, outcome, error = time.monotonic(), "crashed", None
             try:
                 yield
+                self._turn_stock(bound, report)
                 outcome = "ok"
             except (Retry, Refused, Misconfigured) as raised:
                 outcome, error = type(raised).__name__.lower(), str(raised)
+                self._turn_stock(bound, report)  # what was taken in before counts
                 raise
             except Exception as raised:
                 error = f"{type(raised).__name__}: {raised}"

@@ -14,6 +14,7 @@ from canonical_model.content import dump_json
 from canonical_model.entity import Entity, entity_model
 from hub.derive import FACTS, derive_orders, order_facts_lock
 from hub.feed import enter_feed
+from hub.positions import hold_back_older
 from hub.store.database import copy_rows, digest
 from hub.urgency import urgent_sql
 
@@ -92,6 +93,8 @@ def write_drafts(
     order_facts_lock(connection, kind)
     newest = {draft.key: draft for draft in drafts}
     existing = _lock_existing(connection, kind, list(newest))
+    if kind == "stock_position":
+        hold_back_older(connection, system, drafts, newest)
     shared = [d for d in newest.values() if (old := existing.get(d.key)) is not None and old.system != system]
     if shared:
         _merge(connection, system, kind, shared, existing, authority.get(kind, {}))
@@ -100,7 +103,7 @@ def write_drafts(
     for draft in drafts:
         old = existing.get(draft.key)
         changed = old is None or old.deleted or old.hash != draft.hash
-        draft.write = changed and newest[draft.key] is draft
+        draft.write = changed and newest.get(draft.key) is draft
     _stage(connection, drafts)
     expected = sum(draft.write for draft in drafts)
     if expected:
