@@ -1,0 +1,50 @@
+"""`tsunagi gateway`: uvicorn around the gateway."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from hub.engine import Hub
+from hub.gateway.app import MAX_BYTES, Gateway
+
+__all__ = ["bind", "server"]
+
+BACKLOG = 2048
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)  # who calls while the gateway starts is kept waiting, not turned away
+    except OSError:
+        listener.close()
+        raise
+    listener.set_inheritable(True)
+    return listener
+
+
+def server(
+    hub: Hub, *, max_bytes: int = MAX_BYTES, application: Callable[..., object] | None = None
+) -> uvicorn.Server:
+    """The server, to be run with `run(sockets=[bind(...)])`. It ends cleanly on SIGTERM and SIGINT."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            application or Gateway(hub, max_bytes=max_bytes),
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            backlog=BACKLOG,
+            timeout_keep_alive=65,  # above the idle time of usual proxies, so that they close first
+            timeout_graceful_shutdown=10,
+        )
+    )
