@@ -30,9 +30,12 @@ SCENES = (
 )
 
 _PREFECTURES = {
-    "北海道": "JP-01", "埼玉県": "JP-11", "東京都": "JP-13", "神奈川県": "JP-14", "石川県": "JP-17", "愛知県": "JP-23",
-    "京都府": "JP-26", "大阪府": "JP-27", "広島県": "JP-34", "福岡県": "JP-40", "鹿児島県": "JP-46",
+    "北海道": ("JP-01", "Hokkaidō"), "埼玉県": ("JP-11", "Saitama"), "東京都": ("JP-13", "Tōkyō"),
+    "神奈川県": ("JP-14", "Kanagawa"), "石川県": ("JP-17", "Ishikawa"), "愛知県": ("JP-23", "Aichi"),
+    "京都府": ("JP-26", "Kyōto"), "大阪府": ("JP-27", "Ōsaka"), "広島県": ("JP-34", "Hiroshima"),
+    "福岡県": ("JP-40", "Fukuoka"), "鹿児島県": ("JP-46", "Kagoshima"),
 }  # fmt: skip
+"""Prefectures as the vendor names them: a code, and Latin letters."""
 _SHIPPING = 550
 _COD_FEE = 330
 
@@ -210,8 +213,8 @@ def _address(number: int, person: Person, place: Place, dice: random.Random) -> 
         "address1": f"{place.town}{dice.randint(1, 9)}-{dice.randint(1, 30)}-{dice.randint(1, 20)}",
         "address2": dice.choice((None, "メゾン髙橋201", "第①ビル5F")),
         "city": place.city,
-        "province": place.prefecture,
-        "provinceCode": _PREFECTURES[place.prefecture],
+        "province": _PREFECTURES[place.prefecture][1],
+        "provinceCode": _PREFECTURES[place.prefecture][0],
         "zip": f"{place.zip1}-{place.zip2}",
         "countryCodeV2": "JP",
         # no exchange begins with 0, so no subscriber has such a number
