@@ -197,7 +197,8 @@ def test_a_product_and_a_customer_come_back_as_they_went(seller: Seller, opened:
 
 
 @pytest.mark.parametrize(
-    ("mapping", "sink"), [("stock", "inventory"), ("products", "products"), ("customers", "customers")]
+    ("mapping", "sink"),
+    [("stock", "inventory"), ("sellable", "inventory"), ("products", "products"), ("customers", "customers")],
 )
 def test_what_the_mappings_send_is_what_the_sinks_take(mapping: str, sink: str) -> None:
     model = connector.sinks[sink].record
