@@ -70,7 +70,8 @@ class ReservationClosed(HubError):
 _RESERVE = text("""
     WITH former AS (
         SELECT key, sku, quantity, channel,
-               CASE WHEN state = 'open' AND expires_at <= now() THEN 'expired' ELSE state END, expires_at, location, order_key
+               CASE WHEN state = 'open' AND expires_at <= now() THEN 'expired' ELSE state END,
+               expires_at, location, order_key
         FROM stock_reservation WHERE key = :key
     ), wanted AS (
         SELECT coalesce(k.part, :sku) AS sku, coalesce(k.units, 1) AS units
