@@ -140,8 +140,11 @@ def charges(order: Record) -> list[dict[str, Any]]:
     included = order["taxesIncluded"]
     found: list[dict[str, Any]] = []
     for line in order["shippingLines"]["nodes"]:
-        if _amount(line["originalPriceSet"]):
-            cost = money(line["originalPriceSet"], included, rate(line["taxLines"]))
+        standing = _amount(line["originalPriceSet"]) - _shipping_given_back(line, order)
+        if standing > 0:
+            cost = (money(line["originalPriceSet"], included, rate(line["taxLines"])) or {}) | {
+                "amount": standing
+            }
             found.append({"kind": "shipping", "amount": cost, "name": line["title"]})
     for line in _fees(order):
         whole = _amount(line["originalUnitPriceSet"]) * _standing(order, line)
@@ -160,6 +163,13 @@ def charges(order: Record) -> list[dict[str, Any]]:
     return found
 
 
+def _shipping_given_back(line: Record, order: Record) -> int:
+    """What was refunded of a shipping line; a cancelled order keeps the figures it had."""
+    if order["cancelledAt"]:
+        return 0
+    return _amount(line["discountedPriceSet"]) - _amount(line["currentDiscountedPriceSet"])
+
+
 def _fee_kind(title: str | None) -> str:
     folded = unicodedata.normalize("NFKC", title or "").lower()
     return "cod_fee" if any(word in folded for word in _COD) else "handling"
@@ -174,7 +184,8 @@ def discounts(order: Record) -> list[dict[str, Any]]:
     """Discounts on shipping and on fee lines; those on goods stand with their lines."""
     found: list[dict[str, Any]] = []
     for line in order["shippingLines"]["nodes"]:
-        found += _discounts(line["discountAllocations"], order)
+        if _amount(line["originalPriceSet"]) > _shipping_given_back(line, order):
+            found += _discounts(line["discountAllocations"], order)
     for line in _fees(order):
         found += line_discounts(line, order)
     return found
@@ -233,7 +244,7 @@ def _taxed(order: Record) -> dict[str, int]:
         off = sum(_amount(a["allocatedAmountSet"]) for a in line["discountAllocations"]) if standing else 0
         add(line["taxLines"], _amount(line["originalUnitPriceSet"]) * standing - off)
     for line in order["shippingLines"]["nodes"]:
-        add(line["taxLines"], _amount(line["discountedPriceSet"]))
+        add(line["taxLines"], _amount(line["discountedPriceSet"]) - _shipping_given_back(line, order))
     for extra in order["additionalFees"] or ():
         add(extra["taxLines"], _amount(extra["price"]))
     return base

@@ -187,6 +187,7 @@ def _frame(
                 "source": "shopify",
                 "originalPriceSet": bag(_SHIPPING),
                 "discountedPriceSet": bag(_SHIPPING),
+                "currentDiscountedPriceSet": bag(_SHIPPING),
                 "discountAllocations": [],
                 "taxLines": [tax_line(_SHIPPING, 0.1)],
             }
