@@ -25,6 +25,7 @@ from dags.operators import HousekeepingOperator, PullOperator, PushOperator
 from hub.calendar import BusinessTimes
 from hub.derive import FACTS
 from hub.home import Settings
+from hub.stock import KINDS as STOCK_KINDS
 from hub.system_check import validate
 from hub.systems import Flow, System, SystemFault, Systems, load_systems
 from hub.words import Language, Words
@@ -111,8 +112,11 @@ def kinds_of_flow(flow: Flow, roots: Sequence[Path] = ()) -> tuple[str, ...]:
     kinds = [mapping.entity for mapping in mappings]
     if flow.push:
         kinds += [related.entity for mapping in mappings for related in mapping.related.values()]
-    elif FACTS.intersection(kinds):
-        kinds.append("order")  # its quantities and states follow from facts
+    else:
+        if FACTS.intersection(kinds):
+            kinds.append("order")  # its quantities and states follow from facts
+        if set(STOCK_KINDS).intersection(kinds):
+            kinds.append("sellable")
     return tuple(dict.fromkeys(kinds))
 
 

@@ -127,9 +127,37 @@ def test_every_bad_row_is_told_and_no_other_is_lost(day: Day) -> None:
 def test_stock_reaches_the_marketplace_for_every_listing_the_warehouse_counts(day: Day) -> None:
     stock = {content["sku"]: content for content in day.contents("stock_position").values()}
     listed = {content["sku"] for content in day.contents("listing").values()}
+    offers = {content["sku"]: content for content in day.contents("sellable").values()}
+    assert offers.keys() == listed & stock.keys() != set()
+    with day.hub.engine.connect() as connection:
+        query = "SELECT record FROM ledger WHERE system = 'rakuten-main' AND flow = 'stock'"
+        told = [record["quantity"] for record in connection.scalars(text(query))]
+    assert sorted(told) == sorted(offer["quantity"] for offer in offers.values())
     report = day.report("rakuten-main", "stock")
-    assert report.done == len(listed & stock.keys()) > 0
     assert (report.refused, report.quarantined) == (0, 0)
+
+
+def test_orders_count_against_stock_before_the_warehouse_has_counted_them_and_not_twice_afterwards(
+    day: Day,
+) -> None:
+    morning, evening = (r for r in day.reports if (r.system, r.flow) == ("rakuten-main", "stock"))
+    assert isinstance(morning, PushReport)
+    assert isinstance(evening, PushReport)
+    # what was ordered in the morning was off before it was shipped, so the evening's count tells nothing new of it
+    assert evening.unchanged > 0
+    stock = {content["sku"]: content for content in day.contents("stock_position").values()}
+    for offer in day.contents("sellable").values():
+        position = stock[offer["sku"]]
+        assert offer.get("allocated", 0) == position.get("allocated", 0)
+        assert offer["quantity"] == max(
+            position["on_hand"] - position.get("allocated", 0) - offer.get("unbooked", 0), 0
+        )
+    # what still counts is what the warehouse was not told of, or had too little of
+    with day.hub.engine.connect() as connection:
+        query = "SELECT order_key FROM stock_demand JOIN entity ON entity.id = order_id AND kind = 'order'"
+        waiting = set(connection.scalars(text(query)))
+    orders = day.contents("order")
+    assert {orders[key].get("status", {}).get("fulfilment", "none") for key in waiting} == {"none", "partial"}
 
 
 def test_what_the_warehouse_shipped_is_told_to_marketplace_and_core(day: Day) -> None:

@@ -70,14 +70,12 @@ def test_a_product_sent_back_as_it_came_changes_nothing(account: Any) -> None:
     assert again == [record for record in records if record["id"] == outcome.external_id]
 
 
-def test_a_stock_position_becomes_what_the_shop_may_sell(account: Any, stock_of: Any) -> None:
+def test_sellable_stock_becomes_what_the_shop_may_sell(account: Any, stock_of: Any) -> None:
     listing = next(
         one for one in taken_in("vendure/listings.in", account.records("variants")) if one.sku == "TS-WH-L"
     )
-    position = entity_model("stock_position")(
-        key="TS-WH-L@east", sku="TS-WH-L", location="east", on_hand=30, allocated=4
-    )
-    [outcome] = account.push("stock", sent_out("vendure/stock.out", position, listing=listing))
+    sellable = entity_model("sellable")(key=listing.key, channel=listing.channel, sku="TS-WH-L", quantity=26)
+    [outcome] = account.push("stock", sent_out("vendure/stock.out", sellable, listing=listing))
     assert outcome.verdict.value == "done"
     level = stock_of("TS-WH-L")
     assert level["stockOnHand"] - level["stockAllocated"] == 26
