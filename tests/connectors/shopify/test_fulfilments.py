@@ -201,14 +201,24 @@ def test_what_cannot_be_shipped_says_why(shop: Shop, opened: Opened) -> None:
     }  # fmt: skip
 
 
-def test_throttling_of_a_write_that_must_happen_once_is_waited_for(shop: Shop, opened: Opened) -> None:
+def test_throttling_of_a_write_that_must_happen_once_is_waited_for(
+    shop: Shop, opened: Opened, waits: list[float]
+) -> None:
     order = order_of(shop)
-    shop.bucket.pace = 100_000
-    shop.faults.append(Fault("CreateFulfilment", "throttled", times=1))
-    shop.bucket.restore = 0.0001  # the bucket is empty when the fault strikes
-    outcome = one(sink.run(opened(), batch(change(record(order)))))
-    assert outcome.verdict in (Verdict.DONE, Verdict.RETRY)
-    assert len(order["fulfillments"]) == (1 if outcome.verdict is Verdict.DONE else 0)
+    seconds = [0.0]
+    shop.bucket.pace, shop.bucket.clock = 1.0, lambda: seconds[0]
+    shop.faults.append(Fault("CreateFulfilment", "throttled"))
+
+    def wait(span: float) -> None:
+        waits.append(span)
+        seconds[0] += span
+
+    call = opened()
+    call.http._limiter._sleep = wait  # type: ignore[attr-defined]  (the shop's clock passes while the call waits)
+    assert one(sink.run(call, batch(change(record(order))))).verdict is Verdict.DONE
+
+    assert len(order["fulfillments"]) == 1
+    assert 0.09 < sum(waits) < 0.2  # a mutation costs ten points, a hundred come back each second
 
 
 def test_a_dead_shop_is_a_retry(shop: Shop, opened: Opened) -> None:
