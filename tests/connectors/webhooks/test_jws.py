@@ -153,7 +153,7 @@ def test_without_a_usable_key_the_door_is_shut() -> None:
         ["no key"],
         [elliptic],
         [short],
-        ["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"],
+        [torn],
     ):
         with pytest.raises(Misconfigured):
             jws_detached(call, b"x", keys, header=HEADER)
