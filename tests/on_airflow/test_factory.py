@@ -50,7 +50,7 @@ def test_titles_and_pages_are_in_the_operators_language(settings: Settings) -> N
 def test_a_pull_writes_the_assets_that_a_push_waits_for(settings: Settings) -> None:
     found = dags(settings)
     outlets = {outlet.name for outlet in found["shop__items"].task_dict["pull"].outlets}
-    assert outlets == {"listing"}
+    assert outlets == {"listing", "sellable"}
     waits = {asset.name for asset in found["shop__stock"].timetable.asset_condition.objects}
     assert waits == {"stock_position", "listing"}
 
