@@ -34,6 +34,7 @@ from hub.store.database import SchemaBehind, migrate, open_engine, schema_is_cur
 from hub.system_check import validate
 from hub.systems import Flow, System, SystemFault, Systems, load_systems
 from hub.takein import TakenIn, take_in
+from hub.takein_events import take_in_events
 from mappings import Mapping as RecordMapping, load_mapping
 
 __all__ = ["BoundFlow", "FlowBusy", "Hub"]
@@ -298,6 +299,19 @@ class Hub:
         for kind, count in taken.kinds.items():
             report.kinds[kind] = report.kinds.get(kind, 0) + count
         report.notes.extend(taken.notes)
+
+    def take_in_events(self, bound: BoundFlow, intake_ids: Sequence[int], report: PullReport) -> None:
+        """Take in many stored events as if they were one page, oldest first. Only inside a run of the flow.
+
+        For events that carry records and nothing else; see `together` for which flows allow it.
+        """
+        taken = take_in_events(
+            self.engine, intake_ids, bound.source, system=bound.system.system, flow=bound.name,
+            mappings=bound.mappings, context=bound.context, authority=self.systems.authority,
+        )  # fmt: skip
+        report.add(taken)
+        for kind, count in taken.kinds.items():
+            report.kinds[kind] = report.kinds.get(kind, 0) + count
 
     def _delete(
         self, bound: BoundFlow, item: intakes.Intake, taken: TakenIn, listing: Listing, report: PullReport

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from weakref import ref
 
 import orjson
 from sqlalchemy import Connection, TextClause, bindparam, text
@@ -42,6 +43,8 @@ class Draft:
     write: bool = True
     order_value: str | None = None
     """What the source orders versions of the record by."""
+    intake_id: int | None = None
+    """The page it came in, where that is not the same for all."""
 
     @property
     def hash(self) -> bytes:
@@ -202,12 +205,19 @@ def merge_contents(speakers: Mapping[str, Mapping[str, Any]], owners: Mapping[st
 
 def _stage(connection: Connection, drafts: Sequence[Draft]) -> None:
     connection.execute(_CREATE_STAGE)
-    connection.execute(_EMPTY_STAGE)
+    transaction = connection.get_transaction()
+    used = connection.info.get("stage")
+    if used is not None and used() is transaction:
+        connection.execute(_EMPTY_STAGE)
+    elif (
+        transaction is not None
+    ):  # it is empty at the start of each; emptying it costs as much as a small page
+        connection.info["stage"] = ref(transaction)
     copy_rows(
         connection,
         "COPY pg_temp.stage (record_id, record_hash, external_id, position, key, content, hash, merged, write, "
-        "order_value) FROM STDIN (FORMAT BINARY)",
-        ["text", "bytea", "text", "int8", "text", "jsonb", "bytea", "bool", "bool", "text"],
+        "order_value, intake_id) FROM STDIN (FORMAT BINARY)",
+        ["text", "bytea", "text", "int8", "text", "jsonb", "bytea", "bool", "bool", "text", "int8"],
         (
             (
                 d.record_id,
@@ -220,6 +230,7 @@ def _stage(connection: Connection, drafts: Sequence[Draft]) -> None:
                 d.merged,
                 d.write,
                 d.order_value,
+                d.intake_id,
             )
             for d in sorted(drafts, key=lambda draft: draft.key)
         ),
@@ -237,7 +248,7 @@ _LOCK_CONTENT = text(
 _CREATE_STAGE = text(
     "CREATE TEMP TABLE IF NOT EXISTS stage (record_id text, record_hash bytea, external_id text, position bigint, "
     "key text, content jsonb, hash bytea, merged bool, write bool, "
-    "order_value text) ON COMMIT DELETE ROWS"
+    "order_value text, intake_id bigint) ON COMMIT DELETE ROWS"
 )
 _EMPTY_STAGE = text("TRUNCATE pg_temp.stage")
 _UPSERT_ENTITIES = """
@@ -282,7 +293,8 @@ _UPDATE_DERIVED = text("""
 _UPSERT_RECORDS = text("""
     INSERT INTO record AS r (system, mapping, record_id, hash, entity_id, mapping_version, intake_id, position,
                              order_value)
-    SELECT :system, :mapping, s.record_id, s.record_hash, e.id, :version, :intake, s.position, s.order_value
+    SELECT :system, :mapping, s.record_id, s.record_hash, e.id, :version, coalesce(s.intake_id, :intake), s.position,
+           s.order_value
     FROM pg_temp.stage AS s JOIN entity AS e ON e.kind = :kind AND e.key = s.key
     ON CONFLICT (system, mapping, record_id) DO UPDATE
         SET hash = excluded.hash, entity_id = excluded.entity_id, mapping_version = excluded.mapping_version,

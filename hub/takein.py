@@ -7,7 +7,7 @@ and unchanged contents write nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import orjson
@@ -31,9 +31,9 @@ from hub.quarantine import (
 from hub.reports import TakeIn
 from hub.store.database import digest
 from hub.versions import is_older
-from mappings import Mapping as RecordMapping, RecordFaults, Unit
+from mappings import FieldFault, Mapping as RecordMapping, RecordFaults, Unit
 
-__all__ = ["CHUNK", "TakenIn", "take_in", "take_in_records"]
+__all__ = ["CHUNK", "Setting", "TakenIn", "take_in", "take_in_records"]
 
 CHUNK = 2000
 """Units written in one transaction."""
@@ -45,9 +45,10 @@ _KNOWN = text(
 _REMEMBER_REFUSED = text("""
     INSERT INTO record AS r (system, mapping, record_id, hash, entity_id, mapping_version, intake_id, position,
                              order_value)
-    SELECT :system, :mapping, u.record_id, u.hash, NULL, :version, :intake, u.position, u.order_value
-    FROM unnest(CAST(:ids AS text[]), CAST(:hashes AS bytea[]), CAST(:positions AS bigint[]), CAST(:orders AS text[]))
-         AS u(record_id, hash, position, order_value)
+    SELECT :system, :mapping, u.record_id, u.hash, NULL, :version, u.intake, u.position, u.order_value
+    FROM unnest(CAST(:ids AS text[]), CAST(:hashes AS bytea[]), CAST(:intakes AS bigint[]),
+                CAST(:positions AS bigint[]), CAST(:orders AS text[]))
+         AS u(record_id, hash, intake, position, order_value)
     ON CONFLICT (system, mapping, record_id) DO UPDATE
         SET hash = excluded.hash, mapping_version = excluded.mapping_version, intake_id = excluded.intake_id,
             position = excluded.position, order_value = excluded.order_value
@@ -119,6 +120,12 @@ class Setting:
     listing: bool = False
     """Remember what was seen: the page belongs to a listing in which absence means deletion."""
     counter: Counter = _UNWATCHED
+    places: Sequence[tuple[int, int]] = ()
+    """Several pages taken in as one: where a position lies, as page and position in it."""
+
+    def place(self, position: int) -> tuple[int, int]:
+        """The page a position is of, and where it stands there."""
+        return self.places[position] if self.places else (self.intake_id, position)
 
 
 def take_in(
@@ -354,7 +361,12 @@ def _write_chunk(connection: Connection, setting: Setting, chunk: Sequence[Unit 
             connection,
             setting,
             [
-                (name, hashes[name], units[name].positions[0], _order_value(setting, units[name]))
+                (
+                    name,
+                    hashes[name],
+                    *setting.place(units[name].positions[0]),
+                    _order_value(setting, units[name]),
+                )
                 for name in refused
             ],
         )
@@ -409,18 +421,18 @@ def _resolve(connection: Connection, setting: Setting, through: Sequence[str]) -
 
 
 def _remember_refused(
-    connection: Connection, setting: Setting, rows: Sequence[tuple[str, bytes, int, str | None]]
+    connection: Connection, setting: Setting, rows: Sequence[tuple[str, bytes, int, int, str | None]]
 ) -> None:
-    ids, hashes, positions, orders = zip(*rows, strict=True)
+    ids, hashes, intakes, positions, orders = zip(*rows, strict=True)
     connection.execute(
         _REMEMBER_REFUSED,
         {
             "system": setting.system,
             "mapping": setting.mapping.name,
             "version": setting.mapping.version,
-            "intake": setting.intake_id,
             "ids": list(ids),
             "hashes": list(hashes),
+            "intakes": list(intakes),
             "positions": list(positions),
             "orders": list(orders),
         },
@@ -437,22 +449,40 @@ def _draft(setting: Setting, unit: Unit, record_id: str, record_hash: bytes) -> 
         raise setting.mapping.model_faults(
             error, unit.data, setting.context, positions=unit.positions
         ) from error
+    page, position = setting.place(unit.positions[0])
     return Draft(
-        record_id, record_hash, unit.external_id or None, unit.positions[0], model.key, content,
-        order_value=_order_value(setting, unit),
+        record_id, record_hash, unit.external_id or None, position, model.key, content,
+        order_value=_order_value(setting, unit), intake_id=page,
     )  # fmt: skip
 
 
 def _refused_unit(setting: Setting, unit: Unit, record_id: str, error: RecordFaults) -> Refusal:
+    page, positions, faults = _where(setting, unit.positions, error)
     return Refusal.of_record(
-        setting.system, setting.flow, setting.mapping.name, setting.intake_id,
-        subject=record_id, positions=unit.positions, faults=error.faults, record=unit.data,
+        setting.system, setting.flow, setting.mapping.name, page,
+        subject=record_id, positions=positions, faults=faults, record=unit.data,
     )  # fmt: skip
 
 
 def _refused_group(setting: Setting, error: RecordFaults) -> Refusal:
+    page, positions, faults = _where(setting, error.positions, error)
     return Refusal.of_record(
-        setting.system, setting.flow, setting.mapping.name, setting.intake_id,
-        subject=error.external_id or f"intake:{setting.intake_id}:{error.positions[0]}",
-        positions=error.positions, faults=error.faults, record=error.data,
+        setting.system, setting.flow, setting.mapping.name, page,
+        subject=error.external_id or f"intake:{page}:{positions[0]}",
+        positions=positions, faults=faults, record=error.data,
     )  # fmt: skip
+
+
+def _where(
+    setting: Setting, positions: Sequence[int], error: RecordFaults
+) -> tuple[int, Sequence[int], Sequence[FieldFault]]:
+    """The page a refused record came in, and its positions and faults told in that page's positions."""
+    if not setting.places:
+        return setting.intake_id, positions, error.faults
+    page = setting.place(positions[0])[0]
+    there = [setting.place(position)[1] for position in positions]
+    faults = [
+        fault if fault.position is None else replace(fault, position=setting.place(fault.position)[1])
+        for fault in error.faults
+    ]
+    return page, there, faults

@@ -20,7 +20,6 @@ from sqlalchemy import Connection, text
 from hub.jobs.schema import SCHEMA
 
 __all__ = [
-    "AT_ONCE",
     "Job",
     "JobStatus",
     "Lane",
@@ -57,8 +56,8 @@ class Task(StrEnum):
     DELIVER = "deliver"
 
 
-AT_ONCE = frozenset({Task.TAKE_IN, Task.OVERTAKE})
-"""Tasks that a new reason runs at once; the others wait for the end of the pause the other side asked for."""
+# What a new reason runs at once; the others wait for the end of the pause the other side asked for.
+_AT_ONCE = f"'{Task.TAKE_IN}', '{Task.OVERTAKE}'"
 _PRIORITY = {Task.OVERTAKE: 30, Task.TAKE_IN: 20, Task.FETCH: 10, Task.DELIVER: 0}
 
 
@@ -84,13 +83,13 @@ class Job:
         del args["task"]
         return {
             "queue": self.lane.value, "task": self.task.value, "priority": _PRIORITY[self.task], "name": self.name,
-            "args": orjson.dumps(args).decode(), "at_once": self.task in AT_ONCE,
+            "args": orjson.dumps(args).decode(),
         }  # fmt: skip
 
 
-def wake_sql(rows: str) -> str:
-    """The statement parts that put jobs into the queue, for a WITH clause; `rows` names queue, task, priority, name,
-    args and at_once.
+def wake_sql(rows: str, due: str = "NULL::timestamptz") -> str:
+    """The statement parts that put jobs into the queue, for a WITH clause; `rows` names queue, task, priority, name and
+    args; `due` is when they are to be done, NULL at once.
 
     A waiting job of the same name is touched, not just left: its row is then locked until our transaction ends, so that
     no worker takes it before what it is to do can be seen. Rows are taken in the order of their names, so that two
@@ -98,10 +97,11 @@ def wake_sql(rows: str) -> str:
     """
     return f"""
     woken AS (
-        INSERT INTO {SCHEMA}.procrastinate_jobs AS j (queue_name, task_name, priority, lock, queueing_lock, args)
-        SELECT DISTINCT ON (name) queue, task, priority, name, name, args::jsonb FROM {rows} ORDER BY name
+        INSERT INTO {SCHEMA}.procrastinate_jobs AS j
+            (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
+        SELECT DISTINCT ON (name) queue, task, priority, name, name, args::jsonb, {due} FROM {rows} ORDER BY name
         ON CONFLICT (queueing_lock) WHERE status = 'todo' DO UPDATE
-            SET scheduled_at = CASE WHEN j.task_name IN ('take_in', 'overtake') THEN NULL ELSE j.scheduled_at END
+            SET scheduled_at = CASE WHEN j.task_name IN ({_AT_ONCE}) THEN NULL ELSE j.scheduled_at END
         RETURNING j.id, j.queue_name
     ), told AS (
         SELECT pg_notify('procrastinate_queue_v1#' || queue_name,
@@ -115,7 +115,8 @@ _ROWS = """
                              CAST(:name AS text[]), CAST(:args AS text[]))
                       AS c(queue, task, priority, name, args)
     )"""
-_WAKE = text(f"WITH {_ROWS}, {wake_sql('came')} SELECT count(*) FROM told")  # noqa: S608
+_DUE = "CASE WHEN :seconds > 0 THEN clock_timestamp() + make_interval(secs => :seconds) END"
+_WAKE = text(f"WITH {_ROWS}, {wake_sql('came', _DUE)} SELECT count(*) FROM told")  # noqa: S608
 _AGAIN = text(f"""
     INSERT INTO {SCHEMA}.procrastinate_jobs AS j
         (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
@@ -137,19 +138,21 @@ _FAILED = text(f"""
 """)  # noqa: S608
 
 
-def wake(connection: Connection, jobs: Iterable[Job]) -> None:
-    """Ask for these jobs in the caller's transaction; workers hear of it when it commits."""
+def wake(connection: Connection, jobs: Iterable[Job], *, seconds: float = 0.0) -> None:
+    """Ask for these jobs in the caller's transaction; workers hear of it when it commits.
+
+    `seconds` puts those off that do not wait already.
+    """
     rows = [job.row() for job in jobs]
     if rows:
         columns = ("queue", "task", "priority", "name", "args")
-        connection.execute(_WAKE, {column: [row[column] for row in rows] for column in columns})
+        values = {column: [row[column] for row in rows] for column in columns}
+        connection.execute(_WAKE, {**values, "seconds": float(seconds)})
 
 
 def again(connection: Connection, job: Job, seconds: float) -> None:
     """Ask for the job once more, later: a reason that came meanwhile waits as long."""
-    row = job.row()
-    del row["at_once"]
-    connection.execute(_AGAIN, {**row, "seconds": seconds})
+    connection.execute(_AGAIN, {**job.row(), "seconds": float(seconds)})
 
 
 def asked_again(connection: Connection, job: Job) -> bool:

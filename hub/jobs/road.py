@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 from sqlalchemy import text
 
-from connectors.contract import Fault, Misconfigured, Refused, Retry, Write
+from connectors.contract import Call, Fault, Misconfigured, Refused, Retry, Write
 from hub.budget import AccountLane
 from hub.deletes import Listing
 from hub.engine import BoundFlow, FlowBusy, Hub
@@ -19,6 +20,7 @@ from hub.outgoing import queue_urgent
 from hub.progress import Counter
 from hub.quarantine import Refusal, put_refusals
 from hub.reports import PullReport, PushReport
+from hub.takein_events import may_go_together
 from hub.urgency import RULES
 from hub.words import HubError
 
@@ -29,10 +31,14 @@ LIMIT = 8
 BREAKDOWNS = 5
 """How often taking in one page may break down before it is put into quarantine and the others go on."""
 PAGES = 500
+BUNDLE = 2 * 1024 * 1024
+"""Bytes of events taken in as one."""
 IDS = 100
 """Ids asked for in one fetch."""
 ROUNDS = 50
 """How often a job looks again at what came meanwhile before it lets another job have its place."""
+AFTER_URGENT = 0.5
+"""Seconds the rest of a flow's changes gives way to its urgent ones: both need the flow for themselves."""
 PATIENCE = 1.0
 """Seconds a job waits for a flow that runs elsewhere before it gives up its place."""
 
@@ -109,7 +115,7 @@ def _retry(hub: Hub, job: Job, error: Exception) -> None:
 # ---------------------------------------------------------------- into the hub
 
 _WAITING = text("""
-    SELECT id, fetch_ids FROM intake
+    SELECT id, fetch_ids, size, event_id IS NOT NULL AND deleted = '{}' AND attempts = 0 AS plain FROM intake
     WHERE system = :system AND flow = :flow AND state = 'stored' AND (cardinality(fetch_ids) > 0) = :fetch
     ORDER BY id LIMIT :limit
 """)
@@ -117,10 +123,34 @@ _BROKE_DOWN = text("UPDATE intake SET attempts = attempts + 1 WHERE id = :id RET
 _GIVE_UP = text("UPDATE intake SET state = 'failed', processed_at = now() WHERE id = :id")
 
 
-def _waiting(hub: Hub, job: Job, *, fetch: bool) -> list[tuple[int, list[str]]]:
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page or an event that waits. `plain`: it only carries records and has not been tried before."""
+
+    id: int
+    fetch_ids: list[str]
+    size: int
+    plain: bool
+
+
+def _waiting(hub: Hub, job: Job, *, fetch: bool) -> list[_Page]:
     names = {"system": job.system, "flow": job.flow, "fetch": fetch, "limit": PAGES}
     with hub.engine.connect() as connection:
-        return [(row.id, row.fetch_ids) for row in connection.execute(_WAITING, names)]
+        return [_Page(**row._mapping) for row in connection.execute(_WAITING, names)]
+
+
+def _together(bound: BoundFlow, pages: Sequence[_Page]) -> Iterator[list[_Page]]:
+    """The pages, oldest first, plain ones in bundles: a burst of events costs little more than one of them."""
+    apart = not may_go_together(bound.mappings)
+    bundle: list[_Page] = []
+    for page in pages:
+        full = sum(one.size for one in bundle) + page.size > BUNDLE
+        if bundle and (apart or full or not (page.plain and bundle[-1].plain)):
+            yield bundle
+            bundle = []
+        bundle.append(page)
+    if bundle:
+        yield bundle
 
 
 def _take_in(hub: Hub, job: Job) -> None:
@@ -129,23 +159,36 @@ def _take_in(hub: Hub, job: Job) -> None:
     report = PullReport(system=job.system, flow=job.flow)
     broken: list[str] = []
     with hub.run(bound, "pull", report, quiet=True), hub.call(bound, None) as call:
-        while pages := [page for page, _ in _waiting(hub, job, fetch=False)]:
-            before = len(broken)
-            for page in pages:
+        while not broken and (pages := _waiting(hub, job, fetch=False)):
+            for bundle in _together(bound, pages):
                 if hub.stopping.is_set():
                     raise _Stopping("stopping")
-                try:
-                    hub.take_in_page(bound, page, call, report, Counter(None), listing=Listing(whole=False))
-                except (Retry, Refused, Misconfigured):
-                    raise
-                except Exception as error:
-                    log.exception("breakdown", job=job.name, intake=page)
-                    broken += _broke_down(hub, bound, page, f"{type(error).__name__}: {error}")
-            if len(broken) > before or len(pages) < PAGES:
-                break
+                if len(bundle) == 1 or not _bundle_taken(hub, bound, bundle, report):
+                    for page in bundle:
+                        broken += _page_taken(hub, bound, page.id, call, report)
     wake_pushes(hub)
     if broken:
         raise Retry("; ".join(broken[:3]))
+
+
+def _bundle_taken(hub: Hub, bound: BoundFlow, bundle: Sequence[_Page], report: PullReport) -> bool:
+    try:
+        hub.take_in_events(bound, [page.id for page in bundle], report)
+    except Exception:
+        log.exception("breakdown", flow=f"{bound.system.system}/{bound.name}", events=len(bundle))
+        return False  # one of them is the cause: each by itself
+    return True
+
+
+def _page_taken(hub: Hub, bound: BoundFlow, page: int, call: Call[Any], report: PullReport) -> list[str]:
+    try:
+        hub.take_in_page(bound, page, call, report, Counter(None), listing=Listing(whole=False))
+    except (Retry, Refused, Misconfigured):
+        raise
+    except Exception as error:
+        log.exception("breakdown", flow=f"{bound.system.system}/{bound.name}", intake=page)
+        return _broke_down(hub, bound, page, f"{type(error).__name__}: {error}")
+    return []
 
 
 def _broke_down(hub: Hub, bound: BoundFlow, page: int, why: str) -> list[str]:
@@ -183,8 +226,8 @@ def _fetch(hub: Hub, job: Job) -> None:
         if job.attempt + 1 < LIMIT:
             wake_pushes(hub)
             raise
-        for event, _ in _waiting(hub, job, fetch=True):
-            _not_fetched(hub, bound, event, f"{LIMIT} 回試しました", f"tried {LIMIT} times", error)
+        for event in _waiting(hub, job, fetch=True):
+            _not_fetched(hub, bound, event.id, f"{LIMIT} 回試しました", f"tried {LIMIT} times", error)
     wake_pushes(hub)
 
 
@@ -194,13 +237,13 @@ def _fetch_together(hub: Hub, bound: BoundFlow, job: Job) -> None:
     lane = AccountLane(hub.budgets, job.system, urgent=job.lane is Lane.URGENT)
     with hub.run(bound, "pull", report, quiet=True), hub.call(bound, None, lane) as call:
         while events := _waiting(hub, job, fetch=True):
-            ids = list(dict.fromkeys(one for _, named in events for one in named))
+            ids = list(dict.fromkeys(one for event in events for one in event.fetch_ids))
             for start in range(0, len(ids), IDS):
                 if hub.stopping.is_set():
                     raise _Stopping("stopping")
                 hub.fetch_pages(bound, ids[start : start + IDS], call, report, counter, listing)
-            for event, _ in events:
-                hub.take_in_page(bound, event, call, report, counter, listing=listing, fetched=True)
+            for event in events:
+                hub.take_in_page(bound, event.id, call, report, counter, listing=listing, fetched=True)
 
 
 def _fetch_one_by_one(hub: Hub, bound: BoundFlow, job: Job, refused: Refused) -> None:
@@ -208,11 +251,11 @@ def _fetch_one_by_one(hub: Hub, bound: BoundFlow, job: Job, refused: Refused) ->
     events = _waiting(hub, job, fetch=True)
     report = PullReport(system=job.system, flow=job.flow)
     with hub.run(bound, "pull", report, quiet=True), hub.call(bound, None) as call:
-        for event, _ in events:
+        for event in events:
             try:
-                hub.take_in_page(bound, event, call, report, Counter(None), listing=Listing(whole=False))
+                hub.take_in_page(bound, event.id, call, report, Counter(None), listing=Listing(whole=False))
             except Refused as error:
-                _not_fetched(hub, bound, event, "拒否されました", "refused", error)
+                _not_fetched(hub, bound, event.id, "拒否されました", "refused", error)
     log.info("fetched one by one", job=job.name, events=len(events), reason=str(refused))
 
 
@@ -310,11 +353,15 @@ def wake_pushes(hub: Hub, *, urgent_only: bool = False) -> None:
     }
     with hub.engine.begin() as connection:
         rows = connection.execute(_BEHIND, values).all()
+        deliver = [
+            (Job(Task.DELIVER, row.system, row.flow, Lane.BULK), row.urgent) for row in rows if row.behind
+        ]
         wake(
             connection,
             [Job(Task.OVERTAKE, row.system, row.flow, Lane.URGENT) for row in rows if row.urgent]
-            + [Job(Task.DELIVER, row.system, row.flow, Lane.BULK) for row in rows if row.behind],
+            + [job for job, urgent in deliver if not urgent],
         )
+        wake(connection, [job for job, urgent in deliver if urgent], seconds=AFTER_URGENT)
 
 
 def _live_pushes(hub: Hub) -> Iterable[BoundFlow]:

