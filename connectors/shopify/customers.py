@@ -10,10 +10,10 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field
 
 from connectors.contract import Batch, Call, Change, Outcome, Refused
+from connectors.outcomes import Row, each, read_record
 from connectors.shopify.api import Api
 from connectors.shopify.config import ShopifyConfig
 from connectors.shopify.metafields import MetafieldRow, put_metafields, values_of
-from connectors.shopify.outcomes import Row, each, read_record
 
 __all__ = ["CustomerRow", "put_customers"]
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from connectors.contract import Batch, Call, Change, Outcome, Refused
+from connectors.outcomes import Row, each, read_record
 from connectors.shopify.api import Api
 from connectors.shopify.config import ShopifyConfig
-from connectors.shopify.outcomes import Row, each, read_record
 from connectors.shopify.shipping import Order, find_order
 
 __all__ = ["CancellationRow", "FulfilmentRow", "already_shipped", "cancel", "ship"]

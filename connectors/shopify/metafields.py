@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from connectors.outcomes import Row
 from connectors.shopify.api import Api
-from connectors.shopify.outcomes import Row
 
 __all__ = ["MetafieldRow", "put_metafields", "values_of"]
 

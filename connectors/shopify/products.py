@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from connectors.contract import Batch, Call, Change, Outcome, Refused
+from connectors.outcomes import Row, each, read_record
 from connectors.shopify.api import Api
 from connectors.shopify.config import ShopifyConfig
 from connectors.shopify.ids import search_text
 from connectors.shopify.metafields import MetafieldRow, put_metafields
-from connectors.shopify.outcomes import Row, each, read_record
 
 __all__ = ["ProductRow", "put_products"]
 

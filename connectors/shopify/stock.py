@@ -18,11 +18,11 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from connectors.contract import Batch, Call, Change, Outcome, Refused, Retry
+from connectors.outcomes import Row, failed, read_record
 from connectors.shopify.api import Api, UserErrors
 from connectors.shopify.config import ShopifyConfig
 from connectors.shopify.ids import gid, search_text
 from connectors.shopify.locations import Locations
-from connectors.shopify.outcomes import Row, failed, read_record
 from connectors.shopify.walk import Size
 
 __all__ = ["BATCH", "StockRow", "set_stock"]

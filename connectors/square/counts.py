@@ -20,9 +20,10 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from connectors.contract import Batch, Call, Change, Outcome, Refused, Retry
+from connectors.outcomes import Row as SinkRow, read_record
 from connectors.square.api import Api, error_of, idempotency_key, in_parts
 from connectors.square.config import SquareConfig
-from connectors.square.outcomes import RecordModel, failed, read_record
+from connectors.square.outcomes import failed
 from connectors.square.places import id_of
 from connectors.square.walk import wire_time
 
@@ -36,7 +37,7 @@ _LOOK_BACK = timedelta(hours=25)
 _PLACE = re.compile(r"changes\[(\d+)\]|changes\.(\d+)")
 
 
-class CountRow(RecordModel):
+class CountRow(SinkRow):
     """Units of one variation at one location.
 
     quantity     what lies there and may be sold; a whole number of at least 0

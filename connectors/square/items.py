@@ -19,24 +19,25 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints, model_validator
 
 from connectors.contract import Batch, Call, Change, Outcome, Refused, Retry
+from connectors.outcomes import Row as SinkRow, read_record
 from connectors.square.api import Api, Row, error_of, idempotency_key, in_parts
 from connectors.square.catalog import Library
 from connectors.square.config import SquareConfig
-from connectors.square.outcomes import RecordModel, failed, read_record
+from connectors.square.outcomes import failed
 
 __all__ = ["ProductRow", "VariationRow", "put_products"]
 
 _SKUS_A_SEARCH = 250
 
 
-class MoneyRow(RecordModel):
+class MoneyRow(SinkRow):
     """An amount in the currency's smallest unit: yen."""
 
     amount: Annotated[int, Field(ge=0)]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "JPY"
 
 
-class VariationRow(RecordModel):
+class VariationRow(SinkRow):
     """One SKU. Without a price Square asks for it at the register (VARIABLE_PRICING), as it does for a new one."""
 
     sku: Annotated[str, StringConstraints(min_length=1)]
@@ -45,7 +46,7 @@ class VariationRow(RecordModel):
     price_money: MoneyRow | None = None
 
 
-class ProductRow(RecordModel):
+class ProductRow(SinkRow):
     """A product.
 
     tax_percentage  "10" or "8": the item gets the seller's enabled tax of that rate; None leaves taxes as they are

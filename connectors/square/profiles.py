@@ -12,15 +12,16 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints, model_validator
 
 from connectors.contract import Batch, Call, Change, Outcome, Refused, Retry
+from connectors.outcomes import Row as SinkRow, read_record
 from connectors.square.api import Api, error_of, idempotency_key, in_parts
 from connectors.square.config import SquareConfig
 from connectors.square.customers import LIMIT, retrieve
-from connectors.square.outcomes import RecordModel, failed, read_record
+from connectors.square.outcomes import failed
 
 __all__ = ["CustomerRow", "put_customers"]
 
 
-class AddressRow(RecordModel):
+class AddressRow(SinkRow):
     """An address in Square's words: `administrative_district_level_1` is the prefecture, `locality` the city."""
 
     address_line_1: str | None = None
@@ -32,7 +33,7 @@ class AddressRow(RecordModel):
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
 
 
-class CustomerRow(RecordModel):
+class CustomerRow(SinkRow):
     """A profile, named by Square's `id` or by `reference_id`, the hub's name of the customer. One of the names, the
     company, the e-mail address or the telephone number must be there (Square's rule).
     """

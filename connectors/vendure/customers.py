@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from connectors.contract import Batch, Call, Change, Outcome, Refused
+from connectors.outcomes import Row, each, read_record
 from connectors.vendure.api import Api
 from connectors.vendure.config import VendureConfig
-from connectors.vendure.outcomes import Row, each, read_record
 
 __all__ = ["AddressRow", "CustomerRow", "address_input", "find_customer", "put_customers"]
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from connectors.contract import Batch, Call, Change, Outcome, Refused
+from connectors.outcomes import Row, each, read_record
 from connectors.vendure.api import Api
 from connectors.vendure.config import VendureConfig
-from connectors.vendure.outcomes import Row, each, read_record
 
 __all__ = ["CancellationRow", "FulfilmentRow", "already_shipped", "cancel", "find_order", "ship"]
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from connectors.contract import Batch, Call, Change, Misconfigured, Outcome, Refused
+from connectors.outcomes import Row, each, read_record
 from connectors.vendure.api import Api
 from connectors.vendure.config import VendureConfig
 from connectors.vendure.customers import AddressRow, address_input, find_customer
-from connectors.vendure.outcomes import Row, each, read_record
 from connectors.vendure.stock import variants_by_sku
 
 __all__ = ["OrderRow", "place_orders"]

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from connectors.contract import Batch, Call, Change, Outcome, Refused
+from connectors.outcomes import Row, each, read_record
 from connectors.vendure.api import Api
 from connectors.vendure.config import VendureConfig
-from connectors.vendure.outcomes import Row, each, read_record
 from connectors.vendure.stock import variants_by_sku
 
 __all__ = ["ProductRow", "VariantRow", "put_products"]

@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import model_validator
 
 from connectors.contract import Batch, Call, Change, Misconfigured, Outcome, Refused, Retry
+from connectors.outcomes import Row, each, failed, read_record
 from connectors.vendure.api import Api, Unexpected
 from connectors.vendure.config import VendureConfig
-from connectors.vendure.outcomes import Row, each, failed, read_record
 
 __all__ = ["StockRow", "set_stock", "variants_by_sku"]
 

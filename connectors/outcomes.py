@@ -1,4 +1,6 @@
-"""From errors to outcomes: one bad change never stops the others, a dead server is not asked a hundred times."""
+"""What sinks are given, and from errors to outcomes: one bad change never stops the others, and a server that is down
+is not asked a hundred times.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ _MOST_RETRIES_IN_A_ROW = 3
 
 
 class Row(BaseModel):
-    """Base of what sinks are given: Vendure's own field names; unknown ones are an error of the mapping."""
+    """Base of what sinks are given: the system's own field names; unknown ones are an error of the mapping."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +33,7 @@ def read_record(model: type[RowT], record: Mapping[str, Any]) -> RowT:
             f"{'.'.join(str(step) for step in detail['loc'])}: {detail['msg']}"
             for detail in error.errors(include_url=False, include_input=False)
         )
-        raise Refused(f"the record is not what Vendure's sink takes: {wrong}", code="bad_record") from None
+        raise Refused(f"the record is not what this sink takes: {wrong}", code="bad_record") from None
 
 
 def failed(change: Change, error: Refused | Retry) -> Outcome:
