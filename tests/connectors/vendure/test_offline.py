@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from connectors.contract import Change, Misconfigured, Outcome, Refused, Retry
+from connectors.outcomes import each
 from connectors.vendure import CustomFields, VendureConfig, connector
 from connectors.vendure.documents import document, operations
 from connectors.vendure.events import events
-from connectors.vendure.outcomes import each
 from mappings.samples import find_samples
 
 SECRET = "events-secret"
