@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -30,11 +34,23 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Server(uvicorn.Server):
+    """Ends by itself when told to; uvicorn would send itself the signal again afterwards and die by it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is threading.main_thread():
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
 def server(
     hub: Hub, *, max_bytes: int = MAX_BYTES, application: Callable[..., object] | None = None
 ) -> uvicorn.Server:
-    """The server, to be run with `run(sockets=[bind(...)])`. It ends cleanly on SIGTERM and SIGINT."""
-    return uvicorn.Server(
+    """The server, to be run with `run(sockets=[bind(...)])` or `serve(...)`. It ends cleanly on SIGTERM and SIGINT."""
+    return _Server(
         uvicorn.Config(
             application or Gateway(hub, max_bytes=max_bytes),
             lifespan="on",

@@ -1,0 +1,10 @@
+"""The same street as for the gateway."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "gateway"))
+
+from street_fixtures import *  # noqa: F403
