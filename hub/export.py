@@ -20,9 +20,7 @@ _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 _EVERY = 1000
 
 _COUNT = text("SELECT count(*) FROM entity WHERE kind = :kind AND deleted_at IS NULL")
-_ENTITIES = text(
-    "SELECT version, content FROM entity WHERE kind = :kind AND deleted_at IS NULL ORDER BY key"
-)
+_ENTITIES = text("SELECT version, content FROM entity WHERE kind = :kind AND deleted_at IS NULL ORDER BY key")
 
 
 def export_jsonl(engine: Engine, kind: str, target: IO[bytes], *, watch: Watch | None = None) -> int:

@@ -12,7 +12,9 @@ _UNITS = (
     "coalesce(({0}.content ->> 'on_hand')::int, 0) - coalesce(({0}.content ->> 'allocated')::int, 0)"
     " - coalesce(({0}.content ->> 'safety_stock')::int, 0)"
 )
-_CANCELLED = "({0}.content ->> 'confirmation' IS NOT DISTINCT FROM 'cancelled' OR {0}.content ? 'cancelled_at')"
+_CANCELLED = (
+    "({0}.content ->> 'confirmation' IS NOT DISTINCT FROM 'cancelled' OR {0}.content ? 'cancelled_at')"
+)
 
 RULES = {
     # fewer units can be sold, or what is missing can no longer be ordered

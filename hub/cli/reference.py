@@ -45,12 +45,33 @@ EXAMPLES: dict[str, list[tuple[str, Words]]] = {
         ("check", Words("すべて", "everything")),
         ("check rakuten-main", Words("1つのシステムだけ", "one system")),
     ],
-    "explain": [("explain order mailorder/A-1001", Words("受注の各値の出所", "an order, value by value"))],
+    "explain": [
+        ("explain order mailorder/A-1001", Words("受注の各値の出所", "an order, value by value")),
+        (
+            "explain stock TEA-100 --channel rakuten",
+            Words("なぜこの在庫数なのか", "why the channel shows so many"),
+        ),
+    ],
+    "stock": [
+        ("stock", Words("売り越しの受注と連絡先", "what is oversold, and who to call")),
+        ("stock TEA-100", Words("全チャネルの内訳", "the numbers of every channel, term by term")),
+    ],
     "export": [
         ("export order > orders.jsonl", Words("1行1件のJSON", "JSON lines")),
         (
             "export stock_position --format csv -o stock.csv",
             Words("表計算ソフト用", "for a spreadsheet"),
+        ),
+    ],
+    "gateway": [
+        ("gateway", Words("このマシンだけで待ち受ける", "on this machine only")),
+        ("gateway --host 0.0.0.0 --port 8710", Words("リバースプロキシの後ろで", "behind a reverse proxy")),
+    ],
+    "worker": [
+        ("worker", Words("両方のレーンを4つずつ", "both lanes, four at once in each")),
+        (
+            "worker --lane urgent --concurrency 8",
+            Words("急ぎだけを別のマシンで", "the urgent lane on a machine of its own"),
         ),
     ],
     "quarantine list": [

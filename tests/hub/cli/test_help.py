@@ -65,7 +65,8 @@ def test_without_arguments_there_is_help(run: Run) -> None:
 def test_every_command_of_the_plan_is_there() -> None:
     wanted = {
         "init", "check", "pull", "push", "status", "preview", "quarantine list", "quarantine show", "quarantine replay",
-        "quarantine discard", "explain", "export", "new connector", "schema export", "demo", "stop",
+        "quarantine discard", "explain", "stock", "export", "new connector", "schema export", "demo", "stop",
+        "gateway", "worker",
     }  # fmt: skip
     assert {path for path, _ in commands("en")} == wanted
 
