@@ -29,7 +29,8 @@ from hub.postgres import database_url
 from hub.progress import Counter, Watch
 from hub.reports import FlowStatus, PullReport, PushReport, QuarantineRow, ReplayReport
 from hub.secrets import connection
-from hub.stock import KINDS as STOCK_KINDS, Turned, refresh
+from hub.stock import KINDS as STOCK_KINDS, Oversold, Turned, open_oversold, refresh
+from hub.stock.explain import StockExplanation, explain_stock
 from hub.store.database import SchemaBehind, migrate, open_engine, schema_is_current, try_lock
 from hub.system_check import validate
 from hub.systems import Flow, System, SystemFault, Systems, load_systems
@@ -537,6 +538,17 @@ class Hub:
     def refresh_stock(self) -> Turned:
         """Bring what channels may sell up to date. Pulls that may change it, and pushes of it, do so by themselves."""
         return refresh(self.engine, self.systems, self.mapping)
+
+    def explain_stock(self, sku: str, channel: str | None = None) -> StockExplanation:
+        """Why channels show so many of a SKU, at this moment. Raises LookupError for a SKU nobody counts."""
+        self.refresh_stock()
+        return explain_stock(self.engine, self.systems, self.mapping, sku, channel)
+
+    def oversold(self) -> list[Oversold]:
+        """What was sold and is not there, oldest first, and who to call."""
+        self.refresh_stock()
+        with self.engine.connect() as connection:
+            return open_oversold(connection, self.systems)
 
     def _turn_stock(self, bound: BoundFlow, report: PullReport | PushReport) -> None:
         concerned = any(mapping.entity in STOCK_KINDS for mapping in bound.mappings)

@@ -15,6 +15,7 @@ import typer
 from hub.cli.failures import Exit, fail
 from hub.cli.opening import open_hub
 from hub.cli.output import Json, Reveal, cell, json_line, out, progress, say, show_table, source_of
+from hub.cli.stock import Channel, show_stock
 from hub.words import Words
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Format(StrEnum):
 def explain(
     entity: Kind,
     key: Annotated[str, typer.Argument(metavar="KEY", help="キー。例 mailorder/A-1001 / the entity's key")],
+    channel: Channel = None,
     reveal: Reveal = False,
     json: Json = False,
 ) -> None:
@@ -48,7 +50,13 @@ def explain(
 
     版の履歴と、各システムでの番号も示します。個人情報は --reveal を付けるまで伏せます。 /
     Also shows the versions so far and how other systems name it. Personal data is masked unless --reveal is given.
+
+    「stock SKU」は、なぜその在庫数を表示しているかを示します(--channel でチャネルを絞る)。 /
+    "stock SKU" tells why channels show so many of a SKU; --channel names one of them.
     """
+    if entity == "stock":
+        show_stock(key, channel, json=json)
+        return
     _known(entity)
     with open_hub() as hub:
         from hub.explain import explain as explain_entity

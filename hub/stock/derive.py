@@ -20,7 +20,7 @@ from sqlalchemy import Connection, text
 
 from hub.stock.policy import COUNT_AGE
 
-__all__ = ["POSITIONS", "derive", "prepare"]
+__all__ = ["REPLAYED", "derive", "prepare"]
 
 _TEMPORARY = (
     "touched (sku text)",
@@ -63,16 +63,19 @@ _LOCK = text(
     "ORDER BY sku, pool FOR UPDATE) AS held"
 )
 
-POSITIONS = """
-    SELECT t.sku, e.content ->> 'location' AS location, coalesce(e.system, :owner) AS system, e.id AS entity_id,
-           (e.content ->> 'on_hand')::bigint AS on_hand, coalesce((e.content ->> 'allocated')::bigint, 0) AS allocated,
-           greatest(coalesce((e.content ->> 'safety_stock')::bigint, 0), coalesce(l.safety_stock, 0)) AS safety_stock,
-           coalesce((e.content ->> 'backorderable')::bool, false) AS backorderable,
+# `began`: listings that were whole, and when they began
+_POSITIONS = text("""
+    INSERT INTO pg_temp.turn_position
+        (sku, location, system, entity_id, on_hand, allocated, safety_stock, backorderable, as_of, live, moved)
+    SELECT t.sku, e.content ->> 'location', coalesce(e.system, :owner), e.id,
+           (e.content ->> 'on_hand')::bigint, coalesce((e.content ->> 'allocated')::bigint, 0),
+           greatest(coalesce((e.content ->> 'safety_stock')::bigint, 0), coalesce(l.safety_stock, 0)),
+           coalesce((e.content ->> 'backorderable')::bool, false),
            CASE WHEN e.content ? 'as_of'
                 THEN least((e.content ->> 'as_of')::timestamptz, coalesce(seen.at, e.updated_at))
-                ELSE coalesce(seen.at, e.updated_at) - coalesce(c.count_age, :count_age) END AS as_of,
-           e.deleted_at IS NULL AS live
-    FROM {skus} AS t
+                ELSE coalesce(seen.at, e.updated_at) - coalesce(c.count_age, :count_age) END,
+           e.deleted_at IS NULL, 0
+    FROM pg_temp.turn AS t
     JOIN entity AS e ON e.kind = 'stock_position' AND e.content ? 'sku' AND e.content ->> 'sku' = t.sku
     LEFT JOIN LATERAL (
         SELECT max(greatest(i.received_at, b.began_at)) AS at FROM record AS r JOIN intake AS i ON i.id = r.intake_id
@@ -82,31 +85,26 @@ POSITIONS = """
     ) AS seen ON true
     LEFT JOIN stock_counter AS c ON c.system = coalesce(e.system, :owner)
     LEFT JOIN stock_location AS l ON l.location = e.content ->> 'location'
-"""
-"""Positions of `{skus}` with the moment they are of. `began` tells of listings that were whole when they began."""
-
-_POSITIONS = text(f"""
-    INSERT INTO pg_temp.turn_position
-        (sku, location, system, entity_id, on_hand, allocated, safety_stock, backorderable, as_of, live, moved)
-    SELECT sku, location, system, entity_id, on_hand, allocated, safety_stock, backorderable, as_of, live, 0
-    FROM ({POSITIONS.format(skus="pg_temp.turn")}) AS p
-""")  # noqa: S608  (our own text)
-# What moved since the count. What leaves for an order the hub knows is not replayed: the order counts, and it stands
-# either in `allocated` or in what is not booked yet. The text comparison lets the index find the newest movements.
-_MOVED = text("""
-    UPDATE pg_temp.turn_position AS p SET moved = m.units FROM (
-        SELECT p.entity_id, sum((m.content ->> 'quantity')::bigint) AS units
-        FROM pg_temp.turn_position AS p JOIN entity AS m ON m.kind = 'stock_movement' AND m.content ->> 'sku' = p.sku
-            AND m.content ->> 'occurred_at' >= to_char(p.as_of AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS')
-        WHERE p.live AND m.deleted_at IS NULL AND m.content ->> 'location' = p.location
-            AND (m.content ->> 'occurred_at')::timestamptz > p.as_of
-            AND coalesce(m.content ->> 'quality', 'good') = 'good'
-            AND NOT ((m.content ->> 'quantity')::bigint < 0 AND m.content ? 'order_key' AND EXISTS (
-                SELECT FROM entity AS o WHERE o.kind = 'order' AND o.key = m.content ->> 'order_key'
-                    AND o.deleted_at IS NULL))
-        GROUP BY p.entity_id
-    ) AS m WHERE m.entity_id = p.entity_id
 """)
+# What leaves for an order the hub knows is not replayed: the order counts, and it stands either in `allocated` or in
+# what is not booked yet. The text comparison lets the index find the newest movements.
+REPLAYED = """
+    m.kind = 'stock_movement' AND m.content ->> 'sku' = p.sku AND m.content ->> 'location' = p.location
+    AND m.content ->> 'occurred_at' >= to_char(p.as_of AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS')
+    AND (m.content ->> 'occurred_at')::timestamptz > p.as_of AND p.live AND m.deleted_at IS NULL
+    AND coalesce(m.content ->> 'quality', 'good') = 'good'
+    AND NOT ((m.content ->> 'quantity')::bigint < 0 AND m.content ? 'order_key' AND EXISTS (
+        SELECT FROM entity AS o
+        WHERE o.kind = 'order' AND o.key = m.content ->> 'order_key' AND o.deleted_at IS NULL))
+"""
+"""Which movements `m` are replayed on top of the count `p`."""
+_MOVED = text(f"""
+    UPDATE pg_temp.turn_position AS p SET moved = since.units FROM (
+        SELECT p.entity_id, sum((m.content ->> 'quantity')::bigint) AS units
+        FROM pg_temp.turn_position AS p JOIN entity AS m ON {REPLAYED}
+        GROUP BY p.entity_id
+    ) AS since WHERE since.entity_id = p.entity_id
+""")  # noqa: S608  (our own text)
 _DEMAND = text("""
     INSERT INTO pg_temp.turn_demand (order_id, order_key, channel, sku, place, units, ordered_at)
     SELECT d.order_id, d.order_key, d.channel, t.sku,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hub.systems import Systems
     from mappings import Mapping as RecordMapping
 
-__all__ = ["ROUND", "Turned", "refresh"]
+__all__ = ["ROUND", "StockRoom", "Turned", "refresh"]
 
 ROUND = 10_000
 """Rows of the change feed, and SKUs, looked at in one transaction."""
@@ -102,6 +102,7 @@ _LISTINGS = text("""
                        AND i.complete AND i.state <> 'stored' ORDER BY i.id DESC LIMIT 1) AS whole ON true
     ORDER BY 1, 2
 """)
+_LOOK = text("INSERT INTO pg_temp.touched (sku) VALUES (:sku)")
 _OPEN_DEMAND = text("INSERT INTO pg_temp.touched (sku) SELECT DISTINCT sku FROM stock_demand")
 
 
@@ -114,7 +115,7 @@ def refresh(
     holds back. Raises TooManyPools.
     """
     result = Turned()
-    room = _Room(systems, load_mapping)
+    room = StockRoom(systems, load_mapping)
     until = time.monotonic() + PATIENCE
     while True:
         with engine.begin() as connection:
@@ -133,8 +134,8 @@ def refresh(
         time.sleep(0.02)
 
 
-class _Room:
-    """The stock room of one turn: what the system files say, and one transaction after the other."""
+class StockRoom:
+    """What the system files say of stock, and one transaction of a turn after the other."""
 
     def __init__(self, systems: Systems, load_mapping: Callable[[str], RecordMapping]) -> None:
         self.systems = systems
@@ -183,8 +184,7 @@ class _Room:
         connection.execute(_EXPIRE)
         connection.execute(_TAKE_DIRTY, {"limit": ROUND})
         connection.execute(_PUT_OFF, {"limit": ROUND})
-        owner = self.systems.authority.get("stock_position", {})
-        result.skus += derive(connection, owner=owner.get("on_hand", owner.get("*")), listings=listings)
+        result.skus += derive(connection, owner=self._owner, listings=listings)
         result.changed += write_offers(connection)
         result.oversold += flag_oversold(connection, self.systems)
         if orjson.dumps(state, option=orjson.OPT_SORT_KEYS) != before:
@@ -216,14 +216,32 @@ class _Room:
         everywhere = [place.location for place in places]
         state.update(shape=digest, places=everywhere, shape_of_known=shape.digest(everywhere))
 
-    def _listings(self, connection: Connection, state: dict[str, Any]) -> list[tuple[str, str, datetime]]:
-        """When whole listings began. A page that changed nothing says all the same that the counts are newer."""
+    def look(self, connection: Connection, sku: str) -> None:
+        """Fill the turn's temporary tables for one SKU. The caller rolls back: nothing of this is to stay."""
+        connection.execute(_ALONE, {"lock": _LOCK})
+        prepare(connection)
+        connection.execute(_LOOK, {"sku": sku})
+        derive(connection, owner=self._owner, listings=self._listings(connection, None))
+
+    @property
+    def _owner(self) -> str | None:
+        owners = self.systems.authority.get("stock_position", {})
+        return owners.get("on_hand", owners.get("*"))
+
+    def _listings(
+        self, connection: Connection, state: dict[str, Any] | None
+    ) -> list[tuple[str, str, datetime]]:
+        """When whole listings began: (system, flow, began).
+
+        With `state`, open orders are looked at again where a page came: one that changed nothing says all the same
+        that the counts are newer.
+        """
         if not self._counting:
             return []
         systems, flows = zip(*self._counting, strict=True)
         rows = connection.execute(_LISTINGS, {"systems": list(systems), "flows": list(flows)}).all()
         newest = {f"{row.system}/{row.flow}": row.newest for row in rows if row.newest is not None}
-        if newest != state.get("pages"):
+        if state is not None and newest != state.get("pages"):
             state["pages"] = newest
             connection.execute(_OPEN_DEMAND)
         return [(row.system, row.flow, row.began) for row in rows if row.began is not None]
