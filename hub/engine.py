@@ -24,6 +24,7 @@ from hub.deletes import Listing, Origin, delete_absent, delete_told
 from hub.delivery import Sender
 from hub.feed import horizon, load_position, more_behind
 from hub.home import Settings
+from hub.jobs.queue import JobStatus, job_statuses
 from hub.outgoing import OutgoingFlow, queue_entities, queue_round
 from hub.postgres import database_url
 from hub.progress import Counter, Watch
@@ -517,6 +518,11 @@ class Hub:
         """The rate budget of every account that was ever called."""
         with self.engine.connect() as connection:
             return budget_statuses(connection)
+
+    def job_statuses(self) -> list[JobStatus]:
+        """Every job that waits, runs or failed."""
+        with self.engine.connect() as connection:
+            return job_statuses(connection)
 
     def check(self, system: str) -> str:
         """Prove that the account works; one line of what was seen. Raises one of the three errors."""

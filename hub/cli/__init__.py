@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import author, data, flows, house, refused, stock
+from hub.cli import author, data, flows, house, refused, serve, stock
 from hub.cli.opening import speak_up
 from hub.cli.previews import preview
 from hub.cli.root import Root
@@ -64,6 +64,7 @@ house.register(app, DAILY, SETTING_UP)
 app.add_typer(refused.app, name="quarantine", rich_help_panel=DAILY)
 data.register(app, DAILY)
 stock.register(app, DAILY)
+serve.register(app, DAILY)
 app.command(rich_help_panel=AUTHORS)(preview)
 app.add_typer(author.new, name="new", rich_help_panel=AUTHORS)
 app.add_typer(author.schema, name="schema", rich_help_panel=AUTHORS)

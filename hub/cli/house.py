@@ -10,6 +10,7 @@ import typer
 from hub.cli.failures import Exit
 from hub.cli.opening import open_hub, ready
 from hub.cli.output import Json, cell, good, json_line, say, show_table, waiting, wrong
+from hub.cli.serve import tell_now
 from hub.words import Words
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def status(
                 json_line(row.as_dict())
         else:
             _show_status(rows, hub.systems)
+        tell_now(hub, system, json=json)
         for fault in hub.systems.faults:
             wrong(str(fault), error=True)
 
