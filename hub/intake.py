@@ -17,6 +17,7 @@ from hub.store.tables import flow_state, intake, intake_body, quarantine
 
 __all__ = ["Intake", "IntakeHistory", "decode", "load_intake", "open_body", "store_page", "unprocessed"]
 
+_DEEPEST = 8
 PART = 4 * 1024 * 1024
 """Bytes of a body kept in one row; what streaming a large file holds in memory."""
 
@@ -177,21 +178,53 @@ def open_body(engine: Engine, intake_id: int) -> IO[bytes]:
 def decode(engine: Engine, item: Intake, source: Source, config: Any) -> Iterator[Record | Fault]:
     """The records of a stored page. Pure in what it reads: the same intake gives the same records each time."""
     with open_body(engine, item.id) as body:
-        if source.decode is not None and item.event_id is None:
+        if item.event_id is not None:
+            for position, data in enumerate(_event_records(body.read(), item.params)):
+                yield Record(data, position)
+        elif source.decode is not None:
             yield from source.decode(body, config, item.params)
         else:
             for position, data in enumerate(orjson.loads(body.read() or b"[]")):
                 yield Record(data, position)
 
 
+def place_of_records(records: Sequence[Any], said: Any) -> list[str] | None:
+    """Where in a call's JSON the records of an event lie: keys to a list that equals them, or to the only one.
+
+    None when they are not there as they are. Then they are kept beside the call; else the call's body is enough, and
+    there is one copy less of what may be personal.
+    """
+    wanted = list(records)
+    todo: list[tuple[list[str], Any]] = [([], said)]
+    while todo:
+        path, value = todo.pop()
+        if value == wanted or (len(wanted) == 1 and value == wanted[0]):
+            return path
+        if isinstance(value, dict) and len(path) < _DEEPEST:
+            todo += [([*path, key], inner) for key, inner in value.items() if isinstance(inner, dict | list)]
+    return None
+
+
+def _event_records(body: bytes, params: Mapping[str, Any]) -> list[Any]:
+    """The records of a stored event: see `place_of_records`; without a place the body is the records."""
+    found = orjson.loads(body)
+    if "records" not in params:
+        return list(found)
+    if params["records"] is None:
+        return []
+    for key in params["records"]:
+        found = found[key]
+    return found if isinstance(found, list) else [found]
+
+
 def event_records(connection: Connection, intake_ids: Sequence[int]) -> dict[int, list[Any]]:
     """The records of stored events, by intake; one query for all."""
     rows = connection.execute(
-        select(intake_body.c.intake_id, intake_body.c.body).where(
-            intake_body.c.intake_id.in_(intake_ids), intake_body.c.part == 0
-        )
+        select(intake_body.c.intake_id, intake_body.c.body, intake.c.params)
+        .join(intake, intake.c.id == intake_body.c.intake_id)
+        .where(intake_body.c.intake_id.in_(intake_ids), intake_body.c.part == 0)
     )
-    return {row.intake_id: orjson.loads(row.body) for row in rows}
+    return {row.intake_id: _event_records(row.body, row.params) for row in rows}
 
 
 def finish(connection: Connection, intake_id: int, counts: Mapping[str, Any]) -> None:
@@ -215,7 +248,7 @@ class IntakeHistory:
 
     def __init__(self, engine: Engine, system: str, flow: str) -> None:
         self._engine = engine
-        self._mine = (intake.c.system == system, intake.c.flow == flow)
+        self._mine = (intake.c.system == system, intake.c.flow == flow, intake.c.event_id.is_(None))
 
     def _newest(self, *conditions: Any) -> _Seen | None:
         query = select(intake.c.name, intake.c.sha256, intake.c.received_at).where(*self._mine, *conditions)

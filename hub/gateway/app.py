@@ -8,7 +8,6 @@ answer never waits for what is done with the event.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
@@ -21,7 +20,7 @@ from fastapi import FastAPI, Response
 
 from connectors.contract import Event, Misconfigured, Refused, Retry
 from hub.engine import Hub
-from hub.gateway.arrivals import Arrival, Arrivals, NotStorable, StoreDown
+from hub.gateway.arrivals import Arrivals, NotStorable, StoreDown, arrivals_of
 from hub.gateway.counters import Counters
 from hub.gateway.doors import Door, load_doors
 from hub.store.database import schema_is_current
@@ -38,7 +37,6 @@ ANSWER_WITHIN = 4.0
 """Seconds for storing; senders give up after five or more. What is stored after all, its repetition finds stored."""
 DOORS_EVERY = 30.0
 """Seconds after which changed system files and secrets count."""
-LONGEST_ID = 500
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -114,10 +112,9 @@ class Gateway:
             answer, said = await self._store(door, events, body)
         except _Answer as refused:
             answer, said = refused, None
+        seconds = time.perf_counter() - started
+        self.counters.count(system, answer.outcome, answer.status, seconds, size, answer.reason)
         await _send(send, answer, said)
-        self.counters.count(
-            system, answer.outcome, answer.status, time.perf_counter() - started, size, answer.reason
-        )
 
     async def _door(self, scope: Scope) -> Door:
         if scope["method"] != "POST":
@@ -173,7 +170,7 @@ class Gateway:
         self, door: Door, events: Sequence[Event], body: bytes
     ) -> tuple[_Answer, dict[str, int] | None]:
         try:
-            arrivals = _arrivals(door, events, body)
+            arrivals = arrivals_of(door, events, body)
         except (TypeError, ValueError) as error:  # a whole number beyond 64 bits, half a surrogate pair
             raise _Answer(400, "not_storable", type(error).__name__) from None
         if not arrivals:
@@ -243,25 +240,6 @@ def _headers(scope: Scope) -> dict[str, str]:
         key, text = name.decode("latin-1"), value.decode("latin-1")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
-
-
-def _arrivals(door: Door, events: Sequence[Event], body: bytes) -> list[Arrival]:
-    digest = hashlib.sha256(body).digest()
-    found: list[Arrival] = []
-    for event in events:
-        job = door.job(event)
-        if job is None:
-            continue
-        event_id = event.event_id
-        if not 0 < len(event_id) <= LONGEST_ID:
-            event_id = f"sha256:{digest.hex()}:{len(found)}"
-        found.append(
-            Arrival(
-                job, event.source, event_id, digest, len(body), orjson.dumps(list(event.records), default=str),
-                raw=None if found else body, fetch=event.fetch, deleted=event.deleted, occurred_at=event.occurred_at,
-            )
-        )  # fmt: skip
-    return found
 
 
 async def _send(send: Send, answer: _Answer, said: Mapping[str, int] | None) -> None:

@@ -7,26 +7,33 @@ its commit is on the disk.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import psycopg
 import structlog
 from psycopg.rows import tuple_row
 
+from connectors.contract import Event
+from hub.gateway.doors import Door
+from hub.intake import place_of_records
 from hub.jobs.queue import Job, wake_sql
 
-__all__ = ["Arrival", "Arrivals", "NotStorable", "StoreDown"]
+__all__ = ["Arrival", "Arrivals", "NotStorable", "StoreDown", "arrivals_of"]
 
 TOGETHER = 256
 """Most events stored by one statement."""
 AT_MOST_WAITING = 4096
 """Events that may wait for a commit; a call that finds more is asked to come again."""
 MEDIA_TYPE = "application/json"
+_ALL = "{}"
+LONGEST_ID = 500
+"""A longer event id is replaced by a hash."""
 
 log = structlog.get_logger("tsunagi.gateway")
 
@@ -43,8 +50,9 @@ class NotStorable(Exception):
 class Arrival:
     """One event to be stored: a page of the flow that takes it in.
 
-    body  the records as JSON, as a page of an API would hold them
-    raw   the body of the call, kept with its first event
+    body     the body of the call, or the records as JSON where they do not lie in it as they are
+    records  where in the body they lie (`hub.intake.place_of_records`); None for a thin event, False without a place
+    raw      the body of the call, where `body` holds the records
     """
 
     job: Job
@@ -53,6 +61,7 @@ class Arrival:
     sha256: bytes
     size: int
     body: bytes
+    records: Sequence[str] | Literal[False] | None = False
     raw: bytes | None = None
     fetch: Sequence[str] = ()
     deleted: Sequence[str] = ()
@@ -68,14 +77,52 @@ class Arrival:
             self.job.system, self.job.flow, self.source, self.event_id, self.sha256, self.size, self.occurred_at,
             orjson.dumps(list(self.fetch)).decode() if self.fetch else "",
             orjson.dumps(list(self.deleted)).decode() if self.deleted else "",
+            _ALL if self.records is False else orjson.dumps({"records": self.records}).decode(),
             self.body, self.raw, job["queue"], job["task"], job["priority"], job["name"], job["args"],
         )  # fmt: skip
 
 
+def arrivals_of(door: Door, events: Sequence[Event], body: bytes) -> list[Arrival]:
+    """What is to be stored of a call's events: those some flow takes in. Raises TypeError or ValueError for records
+    JSON cannot hold.
+    """
+    digest = hashlib.sha256(body).digest()
+    found: list[Arrival] = []
+    for event in events:
+        job = door.job(event)
+        if job is None:
+            continue
+        event_id = event.event_id
+        if not 0 < len(event_id) <= LONGEST_ID:
+            event_id = f"sha256:{digest.hex()}:{len(found)}"
+        first = not found
+        place = _place(event, body) if first else False
+        told = body if place is not False else orjson.dumps(list(event.records), default=str)
+        found.append(
+            Arrival(
+                job, event.source, event_id, digest, len(body), told, place,
+                raw=body if first and place is False else None,
+                fetch=event.fetch, deleted=event.deleted, occurred_at=event.occurred_at,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _place(event: Event, body: bytes) -> list[str] | Literal[False] | None:
+    """Where the event's records lie in the body; None: it has none, False: nowhere as they are."""
+    if not event.records:
+        return None
+    try:
+        place = place_of_records(event.records, orjson.loads(body))
+    except ValueError:
+        return False
+    return False if place is None else place
+
+
 _COLUMNS = {
     "system": "text", "flow": "text", "source": "text", "event_id": "text", "sha256": "bytea", "size": "bigint",
-    "occurred_at": "timestamptz", "ask_for": "text", "gone": "text", "body": "bytea", "raw": "bytea", "queue": "text",
-    "task": "text", "priority": "int", "name": "text", "args": "text",
+    "occurred_at": "timestamptz", "ask_for": "text", "gone": "text", "params": "text", "body": "bytea",
+    "raw": "bytea", "queue": "text", "task": "text", "priority": "int", "name": "text", "args": "text",
 }  # fmt: skip
 _LIST = "CASE WHEN {0} = '' THEN '{{}}' ELSE ARRAY(SELECT jsonb_array_elements_text({0}::jsonb)) END"
 _STORE = f"""
@@ -84,9 +131,10 @@ _STORE = f"""
                  WITH ORDINALITY AS c({", ".join(_COLUMNS)}, n)
     ), stored AS (
         INSERT INTO intake (system, flow, source, name, media_type, sha256, size, event_id, occurred_at, fetch_ids,
-                            deleted)
+                            deleted, params)
         SELECT system, flow, source, event_id, '{MEDIA_TYPE}', sha256, size, event_id, occurred_at,
-               {_LIST.format("ask_for")}, {_LIST.format("gone")}
+               {_LIST.format("ask_for")}, {_LIST.format("gone")},
+               params::jsonb
         FROM came ORDER BY n
         ON CONFLICT (system, event_id) WHERE event_id IS NOT NULL DO NOTHING
         RETURNING id, system, event_id

@@ -100,8 +100,9 @@ Index(
     intake.c.id,
     postgresql_where=intake.c.state == "stored",
 )
-Index("intake_sha256_idx", intake.c.system, intake.c.flow, intake.c.sha256)
-Index("intake_name_idx", intake.c.system, intake.c.flow, intake.c.name)
+_NO_EVENT = intake.c.event_id.is_(None)
+Index("intake_sha256_idx", intake.c.system, intake.c.flow, intake.c.sha256, postgresql_where=_NO_EVENT)
+Index("intake_name_idx", intake.c.system, intake.c.flow, intake.c.name, postgresql_where=_NO_EVENT)
 Index(
     "intake_event_key",
     intake.c.system,

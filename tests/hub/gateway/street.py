@@ -82,6 +82,11 @@ def events(headers: Mapping[str, str], body: bytes, config: StreetConfig) -> Seq
     match kind:
         case "stock.changed":
             return [Event("stock", event_id, datetime.now(UTC), records=data)]
+        case "stock.two":
+            return [
+                Event("stock", f"{event_id}:{one['sku']}", records=[{**one, "location": "W1", "version": 1}])
+                for one in data
+            ]
         case "stock.gone":
             return [Event("stock", event_id, deleted=data)]
         case "order.changed":

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from sqlalchemy import text
 from street import build, order, sign, stock_event, took
@@ -18,7 +16,7 @@ from street import build, order, sign, stock_event, took
 from connectors.contract import Misconfigured, Page, Refused
 from hub import intake as intakes
 from hub.engine import Hub
-from hub.gateway.arrivals import Arrival, Arrivals
+from hub.gateway.arrivals import Arrivals, arrivals_of
 from hub.gateway.doors import load_doors
 from hub.jobs.queue import Job, JobStatus, Lane, Task, again, asked_again, job_statuses, wake
 from hub.jobs.road import BREAKDOWNS, LIMIT, run_job, wake_pushes, wake_stored
@@ -42,15 +40,7 @@ def arrive(hub: Hub, *events: dict[str, Any], system: str = "north") -> None:
         store = Arrivals(hub.engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
         for event in events:
             body = json.dumps(event).encode()
-            found = []
-            for one in door.open(sign(body), body):
-                job = door.job(one)
-                assert job is not None
-                found.append(
-                    Arrival(job, one.source, one.event_id, hashlib.sha256(body).digest(), len(body),
-                            orjson.dumps(list(one.records)), body, one.fetch, one.deleted)
-                )  # fmt: skip
-            await store.store(found)
+            await store.store(arrivals_of(door, door.open(sign(body), body), body))
         await store.close()
 
     asyncio.run(go())
@@ -181,7 +171,7 @@ def test_a_burst_is_taken_in_as_one_page_and_each_record_knows_its_event(hub: Hu
 def test_a_record_refused_in_an_event_comes_through_after_mending(hub: Hub, tmp_path: Path) -> None:
     arrive(hub, stock_event("e1", "A", 5, 1))
     with hub.engine.begin() as connection:
-        body = json.dumps([{"sku": "A", "location": "W1", "on_hand": "?", "version": 1}])
+        body = json.dumps(stock_event("e1", "A", "?", 1))  # type: ignore[arg-type]
         connection.execute(
             text("UPDATE intake_body SET body = :body WHERE part = 0"), {"body": body.encode()}
         )
@@ -189,7 +179,7 @@ def test_a_record_refused_in_an_event_comes_through_after_mending(hub: Hub, tmp_
     (row,) = hub.quarantine_list()
     assert hub.quarantine_replay([row.id]).still_refused == 1
     with hub.engine.begin() as connection:
-        body = json.dumps([{"sku": "A", "location": "W1", "on_hand": 5, "version": 1}])
+        body = json.dumps(stock_event("e1", "A", 5, 1))
         connection.execute(
             text("UPDATE intake_body SET body = :body WHERE part = 0"), {"body": body.encode()}
         )

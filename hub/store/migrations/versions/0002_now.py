@@ -11,6 +11,10 @@ branch_labels = None
 depends_on = None
 
 
+_FILES = {"intake_sha256_idx": "sha256", "intake_name_idx": "name"}
+_NO_EVENT = sa.text("event_id IS NULL")
+
+
 def upgrade() -> None:
     op.add_column("intake", sa.Column("event_id", sa.Text()))
     op.add_column(
@@ -26,6 +30,10 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("event_id IS NOT NULL"),
     )
+    # files are looked up by name and content, events never: many small rows should not pay for it
+    for name, column in _FILES.items():
+        op.drop_index(name, table_name="intake")
+        op.create_index(name, "intake", ["system", "flow", column], postgresql_where=_NO_EVENT)
     op.add_column("record", sa.Column("order_value", sa.Text()))
     op.add_column(
         "change_feed",
@@ -69,6 +77,9 @@ def downgrade() -> None:
     op.drop_index("change_feed_urgent_idx", table_name="change_feed", postgresql_where=sa.text("urgent"))
     op.drop_column("change_feed", "urgent")
     op.drop_column("record", "order_value")
+    for name, column in _FILES.items():
+        op.drop_index(name, table_name="intake")
+        op.create_index(name, "intake", ["system", "flow", column])
     op.drop_index("intake_event_key", table_name="intake", postgresql_where=sa.text("event_id IS NOT NULL"))
     op.drop_column("intake", "attempts")
     op.drop_column("intake", "occurred_at")
