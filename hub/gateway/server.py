@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import uvicorn
 
@@ -47,12 +48,17 @@ class _Server(uvicorn.Server):
 
 
 def server(
-    hub: Hub, *, max_bytes: int = MAX_BYTES, application: Callable[..., object] | None = None
+    hub: Hub,
+    *,
+    max_bytes: int = MAX_BYTES,
+    application: Callable[..., object] | None = None,
+    loop: Literal["auto", "asyncio"] = "auto",
 ) -> uvicorn.Server:
     """The server, to be run with `run(sockets=[bind(...)])` or `serve(...)`. It ends cleanly on SIGTERM and SIGINT."""
     return _Server(
         uvicorn.Config(
             application or Gateway(hub, max_bytes=max_bytes),
+            loop=loop,
             lifespan="on",
             log_config=None,
             access_log=False,

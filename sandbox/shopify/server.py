@@ -315,6 +315,7 @@ class Server:
             host=host,
             port=port,
             log_level="critical",
+            loop="asyncio",  # uvloop is not made for several loops in one process
             lifespan="off",
             ws="none",
         )
