@@ -20,7 +20,7 @@ from sqlalchemy import Connection, text
 
 from hub.stock.policy import COUNT_AGE
 
-__all__ = ["REPLAYED", "derive", "prepare"]
+__all__ = ["MANY", "REPLAYED", "derive", "prepare"]
 
 _TEMPORARY = (
     "touched (sku text)",
@@ -33,6 +33,9 @@ _TEMPORARY = (
     "turn_shipped (order_id bigint, sku text, location text, units bigint, short bigint, moved bool, booked bool)",
     "turn_open (order_id bigint, order_key text, channel text, sku text, place text, units bigint)",
     "turn_claim (kind text, id bigint, order_key text, channel text, sku text, places text, units bigint)",
+    "turn_wanted (channel text, sku text)",
+    "turn_part (sku text, part text, units bigint)",
+    "turn_offer (key text, quantity bigint, content jsonb)",
     """asked (order_id bigint, sku text, place text, order_key text, channel text, units bigint,
         ordered_at timestamptz)""",
 )
@@ -279,7 +282,7 @@ _FREE = text("""
                           excluded.reserved, excluded.unbooked, excluded.free, excluded.backorderable)
 """)
 _ANALYZE = "ANALYZE pg_temp.{}"
-_MANY = 500
+MANY = 500
 """From so many SKUs on the planner is told how large the temporary tables are; below, that costs more than it helps."""
 
 
@@ -306,7 +309,7 @@ def derive(
         return 0
 
     def analyze(*tables: str) -> None:
-        for table in tables if skus >= _MANY else ():
+        for table in tables if skus >= MANY else ():
             connection.execute(text(_ANALYZE.format(table)))
 
     analyze("turn")

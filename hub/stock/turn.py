@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, delete, insert, text
 
 from hub.feed import enter_feed, horizon, load_position, more_behind, read_feed, save_position
 from hub.stock.demand import KINDS, note_changes
-from hub.stock.derive import derive, prepare
+from hub.stock.derive import MANY, derive, prepare
 from hub.stock.offers import EVERY_SKU, write_offers
 from hub.stock.oversold import Oversold, flag_oversold
 from hub.stock.shape import Place, build_shape
@@ -181,17 +181,26 @@ class StockRoom:
             save_position(connection, _SYSTEM, _FLOW, behind)
         self._shape(connection, state)
         listings = self._listings(connection, state)
+        if len(changed) >= ROUND // 2:  # more of the feed first: what is touched twice is worked out once
+            connection.execute(_PUT_OFF, {"limit": 0})
+            self._save(connection, state, before)
+            return True
         connection.execute(_EXPIRE)
         connection.execute(_TAKE_DIRTY, {"limit": ROUND})
         connection.execute(_PUT_OFF, {"limit": ROUND})
-        result.skus += derive(connection, owner=self._owner, listings=listings)
-        result.changed += write_offers(connection)
-        result.oversold += flag_oversold(connection, self.systems)
+        skus = derive(connection, owner=self._owner, listings=listings)
+        result.skus += skus
+        if skus:
+            result.changed += write_offers(connection, many=skus >= MANY)
+            result.oversold += flag_oversold(connection, self.systems)
+        self._save(connection, state, before)
+        return bool(connection.scalar(_DIRTY))
+
+    def _save(self, connection: Connection, state: dict[str, Any], before: bytes) -> None:
         if orjson.dumps(state, option=orjson.OPT_SORT_KEYS) != before:
             connection.execute(
                 _SAVE_STATE, {"system": _SYSTEM, "flow": _FLOW, "state": orjson.dumps(state).decode()}
             )
-        return behind != position or bool(connection.scalar(_DIRTY))
 
     def _shape(self, connection: Connection, state: dict[str, Any]) -> None:
         """Put the system files' rules into their tables; where they changed, every SKU is looked at again."""
