@@ -125,7 +125,7 @@ _GIVE_UP = text("UPDATE intake SET state = 'failed', processed_at = now() WHERE 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A page or an event that waits. `plain`: it only carries records and has not been tried before."""
+    """A page or an event that waits. `plain`: an event that only carries records and has not been tried before."""
 
     id: int
     fetch_ids: list[str]
@@ -139,8 +139,8 @@ def _waiting(hub: Hub, job: Job, *, fetch: bool) -> list[_Page]:
         return [_Page(**row._mapping) for row in connection.execute(_WAITING, names)]
 
 
-def _together(bound: BoundFlow, pages: Sequence[_Page]) -> Iterator[list[_Page]]:
-    """The pages, oldest first, plain ones in bundles: a burst of events costs little more than one of them."""
+def _bundles(bound: BoundFlow, pages: Sequence[_Page]) -> Iterator[list[_Page]]:
+    """The pages, oldest first; plain ones together: a burst of events costs little more than one of them."""
     apart = not may_go_together(bound.mappings)
     bundle: list[_Page] = []
     for page in pages:
@@ -160,18 +160,21 @@ def _take_in(hub: Hub, job: Job) -> None:
     broken: list[str] = []
     with hub.run(bound, "pull", report, quiet=True), hub.call(bound, None) as call:
         while not broken and (pages := _waiting(hub, job, fetch=False)):
-            for bundle in _together(bound, pages):
+            for bundle in _bundles(bound, pages):
                 if hub.stopping.is_set():
                     raise _Stopping("stopping")
-                if len(bundle) == 1 or not _bundle_taken(hub, bound, bundle, report):
+                if not (bundle[0].plain and _bundle_taken(hub, bound, bundle, report)):
                     for page in bundle:
                         broken += _page_taken(hub, bound, page.id, call, report)
+        wake_pushes(hub)  # what changed goes out while the run works out what else follows from it
     wake_pushes(hub)
     if broken:
         raise Retry("; ".join(broken[:3]))
 
 
 def _bundle_taken(hub: Hub, bound: BoundFlow, bundle: Sequence[_Page], report: PullReport) -> bool:
+    if not may_go_together(bound.mappings):
+        return False
     try:
         hub.take_in_events(bound, [page.id for page in bundle], report)
     except Exception:

@@ -257,7 +257,7 @@ def took(base: Path, name: str = "south") -> list[dict[str, Any]]:
 def running(hub: Hub, application: Gateway | None = None) -> Iterator[httpx.Client]:
     """A client of a gateway that runs in a thread."""
     listener = bind("127.0.0.1", 0)
-    gateway = server(hub, application=application)
+    gateway = server(hub, application=application, loop="asyncio")  # uvloop is not made for threads
     thread = threading.Thread(target=gateway.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
