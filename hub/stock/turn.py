@@ -78,6 +78,10 @@ _PUT_OFF = text("""
     INSERT INTO stock_dirty (sku) SELECT DISTINCT sku FROM later WHERE sku IS NOT NULL
 """)
 _DIRTY = text("SELECT EXISTS (SELECT FROM stock_dirty)")
+_DUE = text("""
+    SELECT EXISTS (SELECT FROM stock_dirty)
+        OR EXISTS (SELECT FROM stock_reservation WHERE state = 'open' AND expires_at <= now())
+""")
 _STATE = text("SELECT cursor FROM flow_state WHERE system = :system AND flow = :flow")
 _SAVE_STATE = text("""
     INSERT INTO flow_state (system, flow, cursor) VALUES (:system, :flow, CAST(:state AS jsonb))
@@ -103,7 +107,7 @@ _LISTINGS = text("""
     ORDER BY 1, 2
 """)
 _LOOK = text("INSERT INTO pg_temp.touched (sku) VALUES (:sku)")
-_OPEN_DEMAND = text("INSERT INTO pg_temp.touched (sku) SELECT DISTINCT sku FROM stock_demand")
+_OPEN_DEMAND = text("INSERT INTO stock_dirty (sku) SELECT DISTINCT sku FROM stock_demand")
 
 
 def refresh(
@@ -166,7 +170,6 @@ class StockRoom:
         if connection.scalar(_IDLE):
             return False
         enter_feed(connection)
-        prepare(connection)
         state: dict[str, Any] = connection.scalar(_STATE, {"system": _SYSTEM, "flow": _FLOW}) or {}
         before = orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
         position = load_position(connection, _SYSTEM, _FLOW)
@@ -176,11 +179,21 @@ class StockRoom:
         by_kind: dict[str, list[int]] = {}
         for one in changed:
             by_kind.setdefault(one.kind, []).append(one.entity_id)
-        note_changes(connection, by_kind)
+        if changed:
+            prepare(connection)
+            note_changes(connection, by_kind)
         if behind != position:
             save_position(connection, _SYSTEM, _FLOW, behind)
         self._shape(connection, state)
-        listings = self._listings(connection, state)
+        listings, pages = self._listings(connection)
+        if pages != state.get("pages"):
+            # a page that changed nothing says all the same that the counts are newer: look at open orders again
+            state["pages"] = pages
+            connection.execute(_OPEN_DEMAND)
+        if not changed and not connection.scalar(_DUE):
+            self._save(connection, state, before)
+            return False
+        prepare(connection)
         if len(changed) >= ROUND // 2:  # more of the feed first: what is touched twice is worked out once
             connection.execute(_PUT_OFF, {"limit": 0})
             self._save(connection, state, before)
@@ -230,27 +243,18 @@ class StockRoom:
         connection.execute(_ALONE, {"lock": _LOCK})
         prepare(connection)
         connection.execute(_LOOK, {"sku": sku})
-        derive(connection, owner=self._owner, listings=self._listings(connection, None))
+        derive(connection, owner=self._owner, listings=self._listings(connection)[0])
 
     @property
     def _owner(self) -> str | None:
         owners = self.systems.authority.get("stock_position", {})
         return owners.get("on_hand", owners.get("*"))
 
-    def _listings(
-        self, connection: Connection, state: dict[str, Any] | None
-    ) -> list[tuple[str, str, datetime]]:
-        """When whole listings began: (system, flow, began).
-
-        With `state`, open orders are looked at again where a page came: one that changed nothing says all the same
-        that the counts are newer.
-        """
+    def _listings(self, connection: Connection) -> tuple[list[tuple[str, str, datetime]], dict[str, int]]:
+        """When whole listings began (system, flow, moment), and the newest page of each flow that brings counts."""
         if not self._counting:
-            return []
+            return [], {}
         systems, flows = zip(*self._counting, strict=True)
         rows = connection.execute(_LISTINGS, {"systems": list(systems), "flows": list(flows)}).all()
-        newest = {f"{row.system}/{row.flow}": row.newest for row in rows if row.newest is not None}
-        if state is not None and newest != state.get("pages"):
-            state["pages"] = newest
-            connection.execute(_OPEN_DEMAND)
-        return [(row.system, row.flow, row.began) for row in rows if row.began is not None]
+        pages = {f"{row.system}/{row.flow}": row.newest for row in rows if row.newest is not None}
+        return [(row.system, row.flow, row.began) for row in rows if row.began is not None], pages
