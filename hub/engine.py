@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -18,6 +19,7 @@ from connectors.calls import open_call
 from connectors.contract import Call, Connector, Deletes, Misconfigured, Refused, Retry, Sink, Source
 from connectors.registry import Connectors, load_connectors
 from connectors.settings import settings_from_connection
+from connectors.transport.tokens import shared_tokens
 from hub import intake as intakes, quarantine, status
 from hub.budget import AccountLane, Budgets, BudgetStatus, budget_statuses
 from hub.deletes import Listing, Origin, delete_absent, delete_told
@@ -37,6 +39,7 @@ from hub.system_check import validate
 from hub.systems import Flow, System, SystemFault, Systems, load_systems
 from hub.takein import TakenIn, take_in
 from hub.takein_events import take_in_events
+from hub.tokens import PostgresTokens, token_key
 from mappings import Mapping as RecordMapping, load_mapping
 
 __all__ = ["BoundFlow", "FlowBusy", "Hub"]
@@ -137,6 +140,7 @@ class Hub:
         except Exception:
             engine.dispose()
             raise
+        shared_tokens.keep_in(PostgresTokens(engine, partial(token_key, settings.home)))
         return cls(
             engine,
             load_systems(settings.systems),
@@ -151,6 +155,7 @@ class Hub:
             self.systems = load_systems(self._folders)
 
     def close(self) -> None:
+        shared_tokens.keep_in(None)
         self.budgets.close()
         self.engine.dispose()
 

@@ -5,19 +5,27 @@ A scheme that only one kind of system speaks stays in that system's connector; t
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 import httpx
 from pydantic import SecretStr
 
 from connectors.contract import Misconfigured, Retry
+from connectors.transport.tokens import MemoryTokens, SharedTokens, Token, TokenStore, shared_tokens
 
-__all__ = ["Bearer", "HeaderKey", "MemoryTokens", "OAuth2", "Token", "TokenStore", "basic"]
+__all__ = [
+    "Bearer",
+    "HeaderKey",
+    "MemoryTokens",
+    "OAuth2",
+    "SharedTokens",
+    "Token",
+    "TokenStore",
+    "basic",
+    "shared_tokens",
+]
 
 
 def basic(login: str, password: SecretStr) -> httpx.Auth:
@@ -45,47 +53,6 @@ class Bearer(HeaderKey):
         super().__init__("Authorization", token, prefix="Bearer ")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """An access token; `expires_at` is aware, None when the server did not tell."""
-
-    access: SecretStr
-    expires_at: datetime | None = None
-    refresh: SecretStr | None = None
-
-
-class TokenStore(Protocol):
-    """Keeps tokens between runs. `lock` lets one caller refresh at a time, over all processes that share the
-    store.
-
-    That matters where each refresh token works once: two refreshes at the same time would lock the account
-    out.
-    """
-
-    def load(self, name: str) -> Token | None: ...
-    def save(self, name: str, token: Token) -> None: ...
-    def lock(self, name: str) -> AbstractContextManager[object]: ...
-
-
-class MemoryTokens:
-    """Tokens of this process, shared by its threads; forgotten when it ends."""
-
-    def __init__(self) -> None:
-        self._tokens: dict[str, Token] = {}
-        self._locks: dict[str, threading.Lock] = {}
-        self._guard = threading.Lock()
-
-    def load(self, name: str) -> Token | None:
-        return self._tokens.get(name)
-
-    def save(self, name: str, token: Token) -> None:
-        self._tokens[name] = token
-
-    def lock(self, name: str) -> AbstractContextManager[object]:
-        with self._guard:
-            return self._locks.setdefault(name, threading.Lock())
-
-
 @dataclass
 class OAuth2(httpx.Auth):
     """OAuth 2.0 for accounts: client credentials, or a refresh token when one is given (RFC 6749, 4.4 and 6).
@@ -103,7 +70,7 @@ class OAuth2(httpx.Auth):
     client_id: str
     client_secret: SecretStr
     name: str
-    store: TokenStore
+    store: TokenStore = shared_tokens
     refresh: SecretStr | None = None
     scope: str | None = None
     extra: dict[str, str] = field(default_factory=dict)

@@ -124,18 +124,18 @@ def test_a_lone_caller_goes_at_the_full_rate(engine: Engine, budgets: Budgets) -
 
 
 def test_an_urgent_call_overtakes_bulk_callers_that_wait(engine: Engine, budgets: Budgets) -> None:
-    budget = Budget(10)
-    bulk = [threading.Thread(target=crowd, args=([budgets.limiter("shop", budget)], 3)) for _ in range(8)]
+    budget = Budget(5)
+    bulk = [threading.Thread(target=crowd, args=([budgets.limiter("shop", budget)], 2)) for _ in range(8)]
     for thread in bulk:
         thread.start()
     time.sleep(0.3)
     started = time.monotonic()
     budgets.limiter("shop", budget, urgent=True).acquire()
-    # eight bulk callers wait, which would be 0.8 s; it waits for the turn at hand and its own
-    assert time.monotonic() - started < 0.45
+    # eight bulk callers wait, which would be 1.6 s; it waits for the turn at hand and its own
+    assert time.monotonic() - started < 0.9
     for thread in bulk:
         thread.join()
-    assert_within(turns(engine), 10, 1)
+    assert_within(turns(engine), 5, 1)
 
 
 def test_bulk_callers_leave_a_share_of_the_burst(engine: Engine, budgets: Budgets) -> None:
@@ -179,13 +179,13 @@ def test_a_pause_the_other_side_asks_for_holds_everybody_back(engine: Engine, bu
     budget = Budget(100, burst=50)
     asked, other = budgets.limiter("shop", budget), budgets.limiter("shop", budget, urgent=True)
     asked.acquire()
+    started = time.monotonic()
     asked.penalise(datetime.now(UTC) + timedelta(seconds=0.4))
     with engine.connect() as connection:
         (status,) = budget_statuses(connection)
     assert status.penalties == 1
     assert status.free == 0
     assert status.held_until is not None
-    started = time.monotonic()
     other.acquire()
     assert time.monotonic() - started >= 0.38
     with engine.begin() as connection:
