@@ -34,6 +34,7 @@ from connectors.transport.retrying import (
     judge_network_error,
     repeat,
     retry_after,
+    used_up_for,
 )
 from connectors.transport.trace import Pause, Trace, usual_trace
 from connectors.transport.wire import Wire
@@ -293,9 +294,12 @@ class Http:
             yield piece
 
     def _judge(self, answer: Answer, what: str, expect: Collection[int]) -> ConnectorError | Failure | None:
+        longest = self.settings.patience.longest
+        if (pause := used_up_for(answer, self._now(), longest)) is not None:
+            self._limiter.penalise(self._now() + pause)
         if answer.status_code in expect:
             return None
-        after = retry_after(answer, self._now(), self.settings.patience.longest)
+        after = retry_after(answer, self._now(), longest)
         own = self._classified(answer)
         verdict: ConnectorError | Failure | None
         if isinstance(own, Retry):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 import math
 import random
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,11 +24,22 @@ import tenacity
 
 from connectors.contract import ConnectorError, Misconfigured, Refused, Retry
 
-__all__ = ["Effect", "Failure", "Intent", "Patience", "intent_of", "may_repeat", "repeat", "retry_after"]
+__all__ = [
+    "Effect",
+    "Failure",
+    "Intent",
+    "Patience",
+    "intent_of",
+    "may_repeat",
+    "repeat",
+    "retry_after",
+    "used_up_for",
+]
 
 T = TypeVar("T")
 
 _THROTTLED = 429
+_EPOCH = 1e9  # a reset above this is a moment in unix time, not a number of seconds
 _UNAVAILABLE = 503
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
@@ -100,6 +112,33 @@ def retry_after(response: httpx.Response, now: datetime, longest: timedelta) -> 
     if not math.isfinite(seconds):
         return None
     return timedelta(seconds=min(max(seconds, 0.0), longest.total_seconds()))
+
+
+def used_up_for(response: httpx.Response, now: datetime, longest: timedelta) -> timedelta | None:
+    """How long the budget is used up, as an answer's headers say; None when they say nothing, or something is left.
+
+    Understood: `RateLimit-Remaining: 0` with `RateLimit-Reset` and their `X-` forms (a number of seconds, or a moment
+    in unix time, as GitHub writes it), and `RateLimit: ...remaining=0, reset=5` or `"default";r=0;t=5` of the IETF
+    drafts.
+    """
+    headers = response.headers
+    left, reset = headers.get("ratelimit-remaining"), headers.get("ratelimit-reset")
+    if left is None:
+        left, reset = headers.get("x-ratelimit-remaining"), headers.get("x-ratelimit-reset")
+    if left is None and (said := headers.get("ratelimit")):
+        found = dict(re.findall(r"\b(remaining|reset|r|t)\s*=\s*(\d+)", said))
+        left, reset = found.get("remaining", found.get("r")), found.get("reset", found.get("t"))
+    try:
+        if left is None or reset is None or float(left) > 0:
+            return None
+        seconds = float(reset)
+    except ValueError:
+        return None
+    if seconds > _EPOCH:
+        seconds -= now.timestamp()
+    if not math.isfinite(seconds) or seconds <= 0:
+        return None
+    return timedelta(seconds=min(seconds, longest.total_seconds()))
 
 
 def effect_of_status(status: int, *, told_to_wait: bool) -> Effect:

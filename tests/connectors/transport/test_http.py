@@ -524,6 +524,43 @@ def test_the_budget_is_asked_for_every_try_and_told_of_a_penalty() -> None:
     assert notebook.until == [NOW + timedelta(seconds=9)]
 
 
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"RateLimit-Remaining": "0", "RateLimit-Reset": "7"}, 7),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(NOW.timestamp()) + 30)}, 30),
+        ({"RateLimit": "limit=100, remaining=0, reset=5"}, 5),
+        ({"RateLimit": '"default";r=0;t=4'}, 4),
+        ({"RateLimit-Remaining": "3", "RateLimit-Reset": "7"}, None),
+        ({"RateLimit-Remaining": "0"}, None),
+        ({"RateLimit-Remaining": "none", "RateLimit-Reset": "soon"}, None),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "0"}, None),
+        ({}, None),
+    ],
+)
+def test_a_good_answer_that_says_the_budget_is_used_up_holds_the_next_call_back(
+    headers: dict[str, str], seconds: int | None
+) -> None:
+    told: list[datetime] = []
+
+    class Notebook:
+        def acquire(self, cost: float = 1) -> None:
+            pass
+
+        def penalise(self, until: datetime) -> None:
+            told.append(until)
+
+    http = Http(
+        HttpSettings(base_url="https://shop.example", budget=Budget(1)),
+        limiter=Notebook(),
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, headers=headers)),
+        trace=lambda step: None,
+        now=lambda: NOW,
+    )
+    http.get("/orders")
+    assert told == ([] if seconds is None else [NOW + timedelta(seconds=seconds)])
+
+
 def test_an_assertion_of_a_test_double_is_not_swallowed() -> None:
     rig = Rig(AssertionError("unmatched request"))
     with pytest.raises(AssertionError, match="unmatched"):
