@@ -22,6 +22,8 @@ from hub.engine import Hub
 from hub.home import Home, Settings
 from hub.processes import Processes
 
+pytestmark = pytest.mark.xdist_group("road")  # the stand-ins of two days at once would race for ports
+
 DAY = date(2026, 11, 20)
 ROOT = Path(__file__).resolve().parents[2]
 

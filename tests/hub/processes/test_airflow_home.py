@@ -19,6 +19,8 @@ from hub.airflow_home import AirflowError, airflow_env, metadata_url, start_airf
 from hub.home import Home, Settings
 from hub.processes import NotReadyError, Processes
 
+pytestmark = pytest.mark.xdist_group("road")  # Airflow of two homes at once would race for ports
+
 
 @pytest.fixture(autouse=True)
 def no_settings_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
