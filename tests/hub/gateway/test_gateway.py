@@ -242,7 +242,9 @@ def test_many_lines_at_once_share_commits_and_lose_nothing(hub: Hub, shop: httpx
                 # every third one repeats the one before it, also at the same moment on another line
                 event = stock_event(f"{line // 2}-{number - (number % 3 == 2)}", f"S{line}", number, number)
                 started = time.perf_counter()
-                while (answer := post(crowd, event)).status_code == 503:  # a machine too busy to store in time
+                while (
+                    answer := post(crowd, event)
+                ).status_code == 503:  # a machine too busy to store in time
                     assert answer.json()["status"] == "store_down"
                 said.append(answer.json()["status"])
                 seconds.append(time.perf_counter() - started)
