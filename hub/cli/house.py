@@ -11,6 +11,7 @@ from hub.cli.failures import Exit
 from hub.cli.opening import open_hub, ready
 from hub.cli.output import Json, cell, good, json_line, say, show_table, waiting, wrong
 from hub.cli.serve import tell_now
+from hub.cli.stock import tell_oversold
 from hub.words import Words
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def status(
         else:
             _show_status(rows, hub.systems)
         tell_now(hub, system, json=json)
+        tell_oversold(hub)
         for fault in hub.systems.faults:
             wrong(str(fault), error=True)
 

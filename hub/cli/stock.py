@@ -9,7 +9,7 @@ import typer
 
 from hub.cli.failures import Exit, fail
 from hub.cli.opening import open_hub
-from hub.cli.output import Json, good, json_line, out, say, show_table
+from hub.cli.output import Json, good, json_line, out, say, show_table, wrong
 from hub.words import Words
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hub.stock.explain import Claim, Shown, StockExplanation
     from hub.stock.oversold import Oversold
 
-__all__ = ["Channel", "register", "show_stock"]
+__all__ = ["Channel", "register", "show_stock", "tell_oversold"]
 
 _TERMS = (
     ("on_hand", +1, Words("実在庫", "on hand")),
@@ -160,6 +160,23 @@ def _show_oversold(rows: list[Oversold], *, json: bool) -> None:
         _oversold_table(rows)
     if rows:
         raise typer.Exit(Exit.PROBLEM)
+
+
+def tell_oversold(hub: Hub) -> None:
+    """A line for `tsunagi status`: as of the last turn."""
+    from hub.stock import open_oversold
+
+    with hub.engine.connect() as connection:
+        found = open_oversold(connection, hub.systems)
+    if found:
+        units = sum(one.units for one in found)
+        wrong(
+            Words(
+                f"売り越し: {len(found)} 件、{units} 個。tsunagi stock で確認してください。",
+                f"Oversold: {units} units on {len(found)} orders. See tsunagi stock.",
+            ).say(),
+            error=True,
+        )
 
 
 def _oversold_table(rows: list[Oversold]) -> None:

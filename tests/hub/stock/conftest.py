@@ -15,7 +15,7 @@ from tests.conftest import create_database, drop_database, in_database
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from room import Room
+from room import WMS, Room
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +26,19 @@ def database_template(postgres_url: str) -> Iterator[str]:
     migrate(engine)
     engine.dispose()
     yield name
+    drop_database(postgres_url, name)
+
+
+@pytest.fixture(scope="module")
+def lasting_room(
+    postgres_url: str, database_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Room]:
+    """One room for all examples of a property; each takes SKUs of its own. The warehouse books at once."""
+    name = f"room_{uuid4().hex[:16]}"
+    create_database(postgres_url, name, template=database_template)
+    with Room.open(in_database(postgres_url, name), tmp_path_factory.mktemp("room")) as opened:
+        opened.configure(wms=f"{WMS}allocation: {{counts: {{books_after: 0m}}}}\n")
+        yield opened
     drop_database(postgres_url, name)
 
 

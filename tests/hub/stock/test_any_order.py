@@ -10,13 +10,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
-from room import WMS, Room, at
+from room import Room, at
 
 OPENING = 6
 STEP = 10
@@ -180,21 +178,6 @@ def play(world: World, actions: list[tuple[str, int]], prefix: str) -> None:
     world.count((len(actions) + 1) * STEP)
 
 
-@pytest.fixture(scope="module")
-def open_room(postgres_url: str, database_template: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from uuid import uuid4
-
-    from tests.conftest import create_database, drop_database, in_database
-
-    name = f"any_{uuid4().hex[:16]}"
-    create_database(postgres_url, name, template=database_template)
-    folder: Path = tmp_path_factory.mktemp("any")
-    with Room.open(in_database(postgres_url, name), folder) as room:
-        room.configure(wms=f"{WMS}allocation: {{counts: {{books_after: 0m}}}}\n")
-        yield room
-    drop_database(postgres_url, name)
-
-
 _numbers = itertools.count(1)
 _actions = st.lists(
     st.tuples(
@@ -210,25 +193,25 @@ _actions = st.lists(
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(actions=_actions, chance=st.randoms(use_true_random=False))
 def test_the_hub_never_offers_too_many_and_is_right_when_all_is_told(
-    open_room: Room, actions: list[tuple[str, int]], chance: Random
+    lasting_room: Room, actions: list[tuple[str, int]], chance: Random
 ) -> None:
     number = next(_numbers)
     world = World(sku=f"A{number}")
     play(world, actions, f"{number}-")
-    open_room.offer(world.sku, channels=("mall",))
+    lasting_room.offer(world.sku, channels=("mall",))
     waiting = {about: list(messages) for about, messages in world.messages.items()}
     while waiting:
         about = chance.choice(sorted(filter(world.may_arrive, waiting)))
-        waiting[about].pop(0)(open_room)
+        waiting[about].pop(0)(lasting_room)
         if not waiting[about]:
             del waiting[about]
-        offer = open_room.sellable().get(f"mall/{world.sku}")
+        offer = lasting_room.sellable().get(f"mall/{world.sku}")
         assert (offer is None) == (world.counted < 0)
         if offer is not None:
             assert 0 <= offer["quantity"] <= max(world.known(), 0)
-    final = open_room.sellable()[f"mall/{world.sku}"]
+    final = lasting_room.sellable()[f"mall/{world.sku}"]
     assert final.get("free", 0) == world.left()
-    short = {one.order_key: one.units for one in open_room.oversold() if one.sku == world.sku}
+    short = {one.order_key: one.units for one in lasting_room.oversold() if one.sku == world.sku}
     # what is missing is flagged, but for what the warehouse itself promised and no longer has: it will tell of that
     missing, booked = (
         max(-world.left(), 0),

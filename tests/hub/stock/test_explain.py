@@ -140,3 +140,5 @@ def test_the_command_lists_what_is_oversold_and_who_to_call(tsunagi: Any, busy: 
         assert words in told
     code, told = tsunagi("stock", "--json")
     assert (code, orjson.loads(told)["order_key"]) == (1, "shop/9")
+    code, told = tsunagi("status")
+    assert (code, "Oversold: 32 units on 1 orders. See tsunagi stock." in told) == (0, True)
