@@ -79,8 +79,8 @@ _SOLE = text("""
         WHERE id = ANY(:ids) AND system = :system AND deleted_at IS NULL
         RETURNING id, version, content ->> 'order_key' AS order_key
     ), fed AS (
-        INSERT INTO change_feed (entity_id, kind, version, system, deleted)
-        SELECT id, :kind, version, :system, true FROM gone
+        INSERT INTO change_feed (entity_id, kind, version, system, deleted, urgent)
+        SELECT id, :kind, version, :system, true, :kind = 'stock_position' FROM gone
     )
     SELECT id, order_key FROM gone
 """)

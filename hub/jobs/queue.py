@@ -26,6 +26,7 @@ __all__ = [
     "Task",
     "again",
     "asked_again",
+    "forget",
     "job_statuses",
     "note_failure",
     "settled",
@@ -169,6 +170,17 @@ def note_failure(connection: Connection, job: Job, error: str) -> None:
     """Write down why the running job is about to fail; of a name's failures only the newest is kept."""
     settled(connection, job)
     connection.execute(_FAILED, {"name": job.name, "error": error[:2000]})
+
+
+_FORGET = text(f"""
+    DELETE FROM {SCHEMA}.procrastinate_jobs AS j WHERE j.status IN ('failed', 'cancelled', 'aborted')
+    AND NOT EXISTS (SELECT FROM {SCHEMA}.procrastinate_events AS e WHERE e.job_id = j.id AND e.at >= :before)
+""")  # noqa: S608
+
+
+def forget(connection: Connection, *, before: datetime) -> int:
+    """Remove what failed for good before that moment; returns how many."""
+    return connection.execute(_FORGET, {"before": before}).rowcount
 
 
 # ---------------------------------------------------------------- for an operator

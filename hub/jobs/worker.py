@@ -79,7 +79,10 @@ class Worker:
             try:
                 await self._work()
             except (ConnectorException, DBAPIError, OSError) as error:
-                log.warning("the database is away", reason=str(error))
+                log.warning("the database is away", reason=type(error).__name__)
+                await self._pause(1.0)
+            except Exception:
+                log.exception("breakdown")  # a worker that ends by itself would be missed by nobody
                 await self._pause(1.0)
 
     async def _work(self) -> None:

@@ -116,7 +116,7 @@ _TOLD_OF = text("""
     SELECT d.sku FROM stock_demand AS d JOIN entity AS o ON o.id = d.order_id
     JOIN entity AS f ON f.content ->> 'order_key' = o.key WHERE f.id = ANY(:facts) AND f.content ? 'order_key'
 """)
-# the reservation of an order that came now no longer counts; one for an order that is gone counts again
+# the reservation of an order that came now no longer counts
 _RESERVED_FOR = text("""
     INSERT INTO pg_temp.touched (sku)
     SELECT r.sku FROM pg_temp.touched_order AS t JOIN entity AS e ON e.id = t.id

@@ -30,7 +30,8 @@ _TEMPORARY = (
         safety_stock bigint, backorderable bool, as_of timestamptz, live bool, moved bigint)""",
     """turn_demand (order_id bigint, order_key text, channel text, sku text, place text, units bigint,
         ordered_at timestamptz)""",
-    "turn_shipped (order_id bigint, sku text, location text, units bigint, short bigint, moved bool, booked bool)",
+    """turn_shipped (order_id bigint, sku text, location text, units bigint, short bigint, moved bool, booked bool,
+        uncounted bool)""",
     "turn_open (order_id bigint, order_key text, channel text, sku text, place text, units bigint)",
     "turn_claim (kind text, id bigint, order_key text, channel text, sku text, places text, units bigint)",
     "turn_wanted (channel text, sku text)",
@@ -152,18 +153,20 @@ _SHIPPED = text("""
                n.units * coalesce(k.units, 1) AS units, n.short * coalesce(k.units, 1) AS short, n.moved, n.booked_at
         FROM named AS n LEFT JOIN stock_kit AS k ON k.kit = n.sku AND NOT k.stocked
     )
-    INSERT INTO pg_temp.turn_shipped (order_id, sku, location, units, short, moved, booked)
+    INSERT INTO pg_temp.turn_shipped (order_id, sku, location, units, short, moved, booked, uncounted)
     SELECT b.order_id, b.sku, CASE WHEN here.as_of IS NULL THEN NULL ELSE b.location END, b.units, b.short, b.moved,
-           CASE WHEN b.location IS NOT NULL THEN here.as_of ELSE coalesce(own.as_of, any_one.as_of) END >= b.booked_at
+           counted.as_of >= b.booked_at
            -- nobody counts there: what left does not lie with us
-           OR (CASE WHEN b.location IS NOT NULL THEN here.as_of ELSE coalesce(own.as_of, any_one.as_of) END IS NULL
-               AND b.moved IS NOT FALSE)
+           OR (counted.as_of IS NULL AND b.moved IS NOT FALSE),
+           counted.as_of IS NULL
     FROM based AS b JOIN pg_temp.turn AS t ON t.sku = b.sku
     LEFT JOIN pg_temp.turn_position AS here ON here.sku = b.sku AND here.location = b.location AND here.live
     LEFT JOIN LATERAL (SELECT max(as_of) AS as_of FROM pg_temp.turn_position AS p
                        WHERE p.sku = b.sku AND p.system = b.system AND p.live) AS own ON true
     LEFT JOIN LATERAL (SELECT max(as_of) AS as_of FROM pg_temp.turn_position AS p
                        WHERE p.sku = b.sku AND p.live) AS any_one ON true
+    CROSS JOIN LATERAL (SELECT CASE WHEN b.location IS NOT NULL THEN here.as_of
+                                    ELSE coalesce(own.as_of, any_one.as_of) END AS as_of) AS counted
 """)
 # A unit told by a shipment and by a movement is one unit: the larger of the two counts.
 _OPEN = text("""
@@ -202,7 +205,8 @@ _OPEN = text("""
     LEFT JOIN said ON (said.order_id, said.sku) = (d.order_id, d.sku)
     LEFT JOIN shipped ON (shipped.order_id, shipped.sku) = (d.order_id, d.sku)
 """)
-# Booked whole: the counts hold it, nothing more to remember. A kit's row only once all its parts are.
+# Booked whole: the counts hold it, nothing more to remember. A kit's row only once all its parts are. Where nobody
+# counts yet, the first count may be older than what left: it is remembered for a month.
 _SETTLE = text("""
     DELETE FROM stock_demand AS d USING (
         SELECT d.order_id, d.sku FROM stock_demand AS d
@@ -210,8 +214,19 @@ _SETTLE = text("""
               UNION ALL SELECT kit, part FROM stock_kit WHERE NOT stocked) AS b ON b.ordered = d.sku
         LEFT JOIN pg_temp.turn_open AS o ON o.order_id = d.order_id AND o.sku = b.part
         WHERE d.order_id IN (SELECT order_id FROM pg_temp.turn_open WHERE units = 0)
-        GROUP BY d.order_id, d.sku HAVING bool_and(coalesce(o.units = 0, false))
+        GROUP BY d.order_id, d.sku HAVING bool_and(coalesce(o.units = 0, false) AND (
+            d.ordered_at < now() - interval '30 days' OR NOT EXISTS (
+                SELECT FROM pg_temp.turn_shipped AS s
+                WHERE (s.order_id, s.sku) = (d.order_id, b.part) AND s.uncounted)))
     ) AS done WHERE (d.order_id, d.sku) = (done.order_id, done.sku)
+""")
+# The order a reservation was for is here: from now on the order counts.
+_HANDED_OVER = text("""
+    UPDATE stock_reservation AS v SET state = 'ordered', closed_at = now()
+    WHERE v.state IN ('open', 'confirmed') AND v.order_key IS NOT NULL AND v.sku IN (
+        SELECT sku FROM pg_temp.turn UNION SELECT k.kit FROM stock_kit AS k JOIN pg_temp.turn AS t ON t.sku = k.part
+    ) AND EXISTS (
+        SELECT FROM entity AS o WHERE o.kind = 'order' AND o.key = v.order_key AND o.deleted_at IS NULL)
 """)
 # Open units that a warehouse has in hand are promised from that warehouse, the others from wherever the channel sells.
 _CLAIMS = text("""
@@ -244,8 +259,6 @@ _CLAIMS = text("""
           UNION ALL SELECT kit, part, units FROM stock_kit WHERE NOT stocked) AS b ON b.part = t.sku
     JOIN stock_reservation AS v ON v.sku = b.ordered AND v.state IN ('open', 'confirmed')
     LEFT JOIN stock_rule AS r ON r.channel = v.channel AND r.sku = ''
-    WHERE v.order_key IS NULL OR NOT EXISTS (
-        SELECT FROM entity AS o WHERE o.kind = 'order' AND o.key = v.order_key AND o.deleted_at IS NULL)
 """)
 _FREE = text("""
     WITH lying AS (
@@ -332,6 +345,7 @@ def derive(
     connection.execute(_OPEN)
     analyze("turn_open")
     connection.execute(_SETTLE)
+    connection.execute(_HANDED_OVER)
     connection.execute(_CLAIMS)
     analyze("turn_claim")
     connection.execute(_FREE)

@@ -27,6 +27,7 @@ __all__ = [
     "release",
     "reserve",
     "reserved",
+    "tidy",
 ]
 
 LONGEST = timedelta(days=30)
@@ -34,7 +35,7 @@ LONGEST = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """A reservation. `state`: open, confirmed (for an order still to come), released or expired."""
+    """A reservation. `state`: open, confirmed (for an order still to come), ordered (it came), released or expired."""
 
     key: str
     sku: str
@@ -130,6 +131,8 @@ _CONFIRM = text("""
     ), noted AS (INSERT INTO stock_dirty (sku) SELECT sku FROM confirmed)
     SELECT * FROM confirmed
 """)
+_TIDY = text("DELETE FROM stock_reservation WHERE closed_at < :before")
+_TIDY_FLAGS = text("DELETE FROM stock_oversold WHERE resolved_at < :before")
 _FIND = text("""
     SELECT key, sku, quantity, channel,
            CASE WHEN state = 'open' AND expires_at <= now() THEN 'expired' ELSE state END AS state,
@@ -218,6 +221,12 @@ def release(connection: Connection, key: str) -> Reserved:
 def reserved(connection: Connection, key: str) -> Reserved:
     """A reservation, in whatever state. Raises ReservationClosed when there is none."""
     return _one(connection.execute(_FIND, {"key": key}).one_or_none(), key)
+
+
+def tidy(connection: Connection, *, older_than: datetime) -> int:
+    """Forget reservations, and flags of oversold orders, that ended before; returns how many."""
+    names = {"before": older_than}
+    return connection.execute(_TIDY, names).rowcount + connection.execute(_TIDY_FLAGS, names).rowcount
 
 
 def _stale(engine: Engine, sku: str) -> bool:

@@ -147,7 +147,7 @@ stock_reservation = Table(
     Column("channel", Text, nullable=False),
     Column("location", Text),
     Column("order_key", Text),
-    # open -> confirmed | released | expired; confirmed -> released
+    # open -> confirmed -> ordered (its order has come); open -> expired; open, confirmed -> released
     Column("state", Text, nullable=False, server_default=text("'open'")),
     Column("expires_at", DateTime(timezone=True)),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),

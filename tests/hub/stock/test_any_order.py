@@ -190,12 +190,12 @@ _actions = st.lists(
 
 
 @pytest.mark.timeout(300)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(actions=_actions, chance=st.randoms(use_true_random=False))
 def test_the_hub_never_offers_too_many_and_is_right_when_all_is_told(
     lasting_room: Room, actions: list[tuple[str, int]], chance: Random
 ) -> None:
-    number = next(_numbers)
+    number = f"{next(_numbers):06}"  # of one length: names sort alike in every example, as its replay needs
     world = World(sku=f"A{number}")
     play(world, actions, f"{number}-")
     lasting_room.offer(world.sku, channels=("mall",))

@@ -263,3 +263,15 @@ def test_a_turn_with_nothing_new_writes_nothing(room: Room) -> None:
     assert (again.skus, again.changed, again.waiting) == (0, 0, False)
     room.order("mall/1", {"B": 1})  # of a SKU nobody counts
     assert room.turn().changed == 0
+
+
+def test_a_first_count_older_than_what_left_meanwhile_is_lowered_by_it(room: Room) -> None:
+    room.count("B", 1, when=at(0))
+    room.offer("A", channels=("mall",))
+    room.order("mall/1", {"A": 1}, when=at(0))
+    room.ship("mall/1", {"A": 1}, shipped_at=at(20))
+    room.turn()  # nobody counts A so far: the order is done with, and must not be forgotten
+    room.count("A", 6, when=at(10))
+    assert room.shows("mall/A") == 5
+    room.count("A", 5)
+    assert room.shows("mall/A") == 5

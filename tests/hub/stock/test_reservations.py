@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from room import Room, at
 from sqlalchemy import create_engine, text
 
 from hub.stock import NotEnough, NotReservable, ReservationClosed, confirm, release, reserve, reserved
+from hub.stock.reservations import tidy
 
 
 def take(room: Room, quantity: int = 1, *, sku: str = "A", channel: str = "shop", **more: Any) -> str:
@@ -89,8 +90,22 @@ def test_a_confirmed_reservation_stands_until_its_order_comes_and_then_the_order
     found = stocked.sellable()["mall/A"]
     assert (found["quantity"], found.get("reserved"), found["unbooked"]) == (3, None, 2)
     with stocked.engine.begin() as connection:
-        release(connection, key)
+        assert reserved(connection, key).state == "ordered"
+        with pytest.raises(ReservationClosed):
+            release(connection, key)
     assert stocked.shows("mall/A") == 3
+
+
+def test_what_has_ended_is_forgotten_in_time(stocked: Room) -> None:
+    for number, key in enumerate(("gone", "kept")):
+        take(stocked, 1, key=key)
+        if number == 0:
+            with stocked.engine.begin() as connection:
+                release(connection, key)
+    with stocked.engine.begin() as connection:
+        assert tidy(connection, older_than=at(0)) == 0
+        assert tidy(connection, older_than=datetime.now(UTC) + timedelta(minutes=1)) == 1
+        assert reserved(connection, "kept").state == "open"
 
 
 def test_a_channels_own_rule_holds_for_reservations_too(stocked: Room) -> None:
