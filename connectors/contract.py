@@ -21,7 +21,7 @@ import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import IO, TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -39,6 +39,7 @@ __all__ = [
     "Deletes",
     "Event",
     "Fault",
+    "Listed",
     "Misconfigured",
     "Outcome",
     "Page",
@@ -47,6 +48,7 @@ __all__ = [
     "Retry",
     "Sink",
     "Source",
+    "Standing",
     "Title",
     "Verdict",
     "Webhook",
@@ -345,6 +347,37 @@ CheckFunction = Callable[[Call[Any]], str]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Standing(NamedTuple):
+    """What stands at one place of a system: for holding what was written against what is listed.
+
+    place   what it is about and where, in one word that is the same however it was found out
+    values  what stands there, as the system keeps it (cut, rounded, in its own spelling)
+    id      what `params["ids"]` of the listing source takes to see this place again, if that is known
+    """
+
+    place: str
+    values: Mapping[str, Any]
+    id: str | None = None
+
+
+StandingsFunction = Callable[[Mapping[str, Any]], "Sequence[Standing]"]
+"""A record -> the places it speaks of; none where it is not of this sink's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Where a system shows what a sink has written, so that the two can be compared.
+
+    source  the connector's source that lists it
+    open    `call` -> two functions: what a record of that source shows, and what a record handed to the sink must have
+            become there. They may ask the system (for ids of places, say). The second raises Refused for a record the
+            sink would refuse.
+    """
+
+    source: str
+    open: Callable[[Call[Any]], tuple[StandingsFunction, StandingsFunction]]
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A source and the facts declared about it.
@@ -358,6 +391,8 @@ class Source:
     acknowledge  `(call, page name, refused)` tells the system what became of a page (an answer file); called after
               each taking in, replays included, with the refused rows as {"line", "key", "code", "message"}; calling
               it again must give the same answer again
+    by_id     where `params["ids"]` fetches single things, and nothing else: the field (or dotted path) of the record
+              that holds such an id, mostly the same as `key`
     """
 
     name: str
@@ -372,6 +407,7 @@ class Source:
     decode: DecodeFunction | None = None
     acknowledge: AcknowledgeFunction | None = None
     doc: str = ""
+    by_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +420,7 @@ class Sink:
     whole       the batch is one file or document: it is written as a whole or not at all
     answers     what is written answers the system's own data (an order's confirmation): the hub must not take
                 such changes for echoes
+    listed      which source shows what was written, and how to compare the two
     """
 
     name: str
@@ -398,6 +435,7 @@ class Sink:
     answers: bool = False
     record: type[BaseModel] | None = None
     doc: str = ""
+    listed: Listed | None = None
 
     @property
     def repeatable(self) -> bool:
@@ -459,6 +497,7 @@ class Connector(Generic[ConfigT]):
         record: type[BaseModel] | None = None,
         decode: DecodeFunction | None = None,
         acknowledge: AcknowledgeFunction | None = None,
+        by_id: str | None = None,
     ) -> Callable[[F], F]:
         """Register a generator `(call, cursor) -> Iterator[Page]`."""
 
@@ -466,7 +505,7 @@ class Connector(Generic[ConfigT]):
             self._unused(name, self.sources)
             self.sources[name] = Source(
                 name, run, key, title or Title(name, name), cursor, overlap, deletes, order, record, decode,
-                acknowledge, doc=(run.__doc__ or "").strip(),
+                acknowledge, doc=(run.__doc__ or "").strip(), by_id=by_id,
             )  # fmt: skip
             return run
 
@@ -485,6 +524,7 @@ class Connector(Generic[ConfigT]):
         whole: bool = False,
         answers: bool = False,
         record: type[BaseModel] | None = None,
+        listed: Listed | None = None,
     ) -> Callable[[F], F]:
         """Register a function `(call, batch) -> Iterable[Outcome]`, one outcome per change."""
         if write is not Write.ABSOLUTE and ask is None and not idempotent:
@@ -496,7 +536,7 @@ class Connector(Generic[ConfigT]):
             self._unused(name, self.sinks)
             self.sinks[name] = Sink(
                 name, run, key, title or Title(name, name), batch_size, write, ask, idempotent, whole, answers, record,
-                doc=(run.__doc__ or "").strip(),
+                doc=(run.__doc__ or "").strip(), listed=listed,
             )  # fmt: skip
             return run
 

@@ -44,18 +44,31 @@ def skus(call: Call[RakutenConfig], _: None = None) -> Iterator[Page]:
 
 
 def stock_levels(call: Call[RakutenConfig], _: None = None) -> Iterator[Page]:
-    """One record per SKU whose stock was ever set: `{id, manageNumber, variantId, quantity, created, updated}`."""
+    """One record per SKU whose stock was ever set: `{id, manageNumber, variantId, quantity, created, updated}`.
+
+    `params["ids"]` ("manageNumber/variantId") fetches only those.
+    """
+    if ids := call.params.get("ids"):
+        pairs = [str(each).partition("/") for each in ids]
+        wanted = [{"manageNumber": number, "variantId": variant} for number, _, variant in pairs]
+        for n in range(0, len(wanted), BULK_GET_LIMIT):
+            rows = _stock_records(call, wanted[n : n + BULK_GET_LIMIT])
+            yield Page(cursor=None, records=rows, name="inventories/bulk-get")
+        return
     for found, last in _walk(call):
         asked = [
             {"manageNumber": item["manageNumber"], "variantId": variant_id}
             for item in found
             for variant_id in item.get("variants") or {}
         ]
-        rows: list[Mapping[str, Any]] = []
+        found_rows: list[dict[str, Any]] = []
         for n in range(0, len(asked), BULK_GET_LIMIT):
-            found_rows = read_stock(call, asked[n : n + BULK_GET_LIMIT])
-            rows += [{"id": f"{row['manageNumber']}/{row['variantId']}", **row} for row in found_rows]
-        yield Page(cursor=None, records=rows, name="inventories/bulk-get", complete=last)
+            found_rows += _stock_records(call, asked[n : n + BULK_GET_LIMIT])
+        yield Page(cursor=None, records=found_rows, name="inventories/bulk-get", complete=last)
+
+
+def _stock_records(call: Call[RakutenConfig], asked: list[dict[str, str]]) -> list[dict[str, Any]]:
+    return [{"id": f"{row['manageNumber']}/{row['variantId']}", **row} for row in read_stock(call, asked)]
 
 
 def read_stock(call: Call[RakutenConfig], asked: list[dict[str, str]]) -> list[Mapping[str, Any]]:

@@ -41,10 +41,10 @@ class OrderCursor(Cursor):
 def orders(call: Call[RakutenConfig], cursor: OrderCursor | None) -> Iterator[Page]:
     """One page per getOrder answer.
 
-    Params of a run: `order_numbers` (fetch just these), or `since` / `until` (ISO 8601, JST when no offset
+    Params of a run: `order_numbers` or `ids` (fetch just these), or `since` / `until` (ISO 8601, JST when no offset
     stands there: read this time again by all dates). Such a run leaves the cursor where it is.
     """
-    if numbers := call.params.get("order_numbers"):
+    if numbers := call.params.get("order_numbers") or call.params.get("ids"):
         yield from _pages(call, list(numbers), None, None)
     elif call.params.get("since"):
         yield from _again(call)

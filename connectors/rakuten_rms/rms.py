@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from connectors.contract import Budget, Call, Connector, Deletes, Refused, Title, Write
+from connectors.contract import Budget, Call, Connector, Deletes, Listed, Refused, Title, Write
 from connectors.rakuten_rms.config import RakutenConfig
 from connectors.rakuten_rms.confirmations import confirmations
 from connectors.rakuten_rms.gateway import FunctionNotEnabled, get, http_settings, order_call, raise_errors
 from connectors.rakuten_rms.items import items, skus, stock_levels
 from connectors.rakuten_rms.orders import OrderCursor, orders
 from connectors.rakuten_rms.shipments import already_reported, shipments
+from connectors.rakuten_rms.standing import reported, stocked
 from connectors.rakuten_rms.stock import stock
 from connectors.rakuten_rms.windows import JST, rms_time
 from connectors.transport.http import Intent
@@ -33,6 +34,7 @@ connector.source(
     cursor=OrderCursor,
     overlap=timedelta(hours=1),
     deletes=Deletes.NONE,
+    by_id="orderNumber",
 )(orders)
 connector.source(
     "items", key="manageNumber", title=Title("商品", "Items"), deletes=Deletes.ABSENCE, order="updated"
@@ -44,10 +46,16 @@ connector.source(
     title=Title("在庫（照合用）", "Stock, for comparison"),
     deletes=Deletes.ABSENCE,
     order="updated",
+    by_id="id",
 )(stock_levels)
 
 connector.sink(
-    "stock", key="variantId", title=Title("在庫更新", "Stock"), batch_size=400, write=Write.ABSOLUTE
+    "stock",
+    key="variantId",
+    title=Title("在庫更新", "Stock"),
+    batch_size=400,
+    write=Write.ABSOLUTE,
+    listed=Listed("stock_levels", stocked),
 )(stock)
 connector.sink(
     "shipments",
@@ -56,6 +64,7 @@ connector.sink(
     batch_size=100,
     write=Write.APPEND,
     ask=already_reported,
+    listed=Listed("orders", reported),
 )(shipments)
 connector.sink(
     "confirmations",

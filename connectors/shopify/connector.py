@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from connectors.contract import Budget, Call, Connector, Deletes, Title, Write
+from connectors.contract import Budget, Call, Connector, Deletes, Listed, Title, Write
 from connectors.shopify.api import Api, http_settings
 from connectors.shopify.config import ShopifyConfig
 from connectors.shopify.customers import CustomerRow, put_customers
@@ -12,6 +12,7 @@ from connectors.shopify.events import events
 from connectors.shopify.fulfilments import CancellationRow, FulfilmentRow, already_shipped, cancel, ship
 from connectors.shopify.products import ProductRow, put_products
 from connectors.shopify.sources import customers, inventory, orders, products, variants
+from connectors.shopify.standing import stocked
 from connectors.shopify.stock import BATCH, StockRow, set_stock
 from connectors.shopify.walk import OVERLAP, Position
 
@@ -43,6 +44,7 @@ connector.source(
     overlap=OVERLAP,
     deletes=Deletes.ABSENCE,
     order="updatedAt",
+    by_id="id",
 )(products)
 connector.source(
     "variants",
@@ -52,6 +54,7 @@ connector.source(
     overlap=OVERLAP,
     deletes=Deletes.ABSENCE,
     order="updatedAt",
+    by_id="id",
 )(variants)
 connector.source(
     "inventory",
@@ -61,6 +64,7 @@ connector.source(
     overlap=OVERLAP,
     deletes=Deletes.ABSENCE,
     order="updatedAt",
+    by_id="item.id",
 )(inventory)
 connector.source(
     "orders",
@@ -70,6 +74,7 @@ connector.source(
     overlap=OVERLAP,
     deletes=Deletes.EVENTS,
     order="updatedAt",
+    by_id="id",
 )(orders)
 connector.source(
     "customers",
@@ -79,6 +84,7 @@ connector.source(
     overlap=OVERLAP,
     deletes=Deletes.ABSENCE,
     order="updatedAt",
+    by_id="id",
 )(customers)
 
 connector.sink(
@@ -89,6 +95,7 @@ connector.sink(
     write=Write.ABSOLUTE,
     idempotent=True,
     record=StockRow,
+    listed=Listed("inventory", stocked),
 )(set_stock)
 connector.sink(
     "products",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.contract import Call, Connector, Deletes, Misconfigured, Title, Write
+from connectors.contract import Call, Connector, Deletes, Listed, Misconfigured, Title, Write
 from connectors.square.api import Api, http_settings
 from connectors.square.catalog import products, variations
 from connectors.square.config import SquareConfig
@@ -15,6 +15,7 @@ from connectors.square.orders import orders
 from connectors.square.payments import payments, refunds
 from connectors.square.places import locations
 from connectors.square.profiles import CustomerRow, put_customers
+from connectors.square.standing import counted
 from connectors.square.walk import OVERLAP, Place
 
 __all__ = ["connector"]
@@ -32,8 +33,9 @@ for _name, _source, _title in (
     ("variations", variations, Title("バリエーション（SKU）", "Variations (SKUs)")),
 ):
     connector.source(
-        _name, key="id", title=_title, cursor=Place, overlap=OVERLAP, deletes=Deletes.EVENTS, order="version"
-    )(_source)
+        _name, key="id", title=_title, cursor=Place, overlap=OVERLAP, deletes=Deletes.EVENTS, order="version",
+        by_id="id",
+    )(_source)  # fmt: skip
 connector.source(
     "inventory",
     key="id",
@@ -41,15 +43,16 @@ connector.source(
     cursor=Place,
     overlap=OVERLAP,
     order="calculated_at",
+    by_id="id",
 )(inventory)
 for _name, _source, _title in (
     ("orders", orders, Title("会計・注文", "Orders")),
     ("payments", payments, Title("支払", "Payments")),
     ("refunds", refunds, Title("返金", "Refunds")),
 ):
-    connector.source(_name, key="id", title=_title, cursor=Place, overlap=OVERLAP, order="updated_at")(
-        _source
-    )
+    connector.source(
+        _name, key="id", title=_title, cursor=Place, overlap=OVERLAP, order="updated_at", by_id="id"
+    )(_source)
 connector.source(
     "customers",
     key="id",
@@ -58,6 +61,7 @@ connector.source(
     overlap=OVERLAP,
     deletes=Deletes.ABSENCE,
     order="updated_at",
+    by_id="id",
 )(customers)
 
 connector.sink(
@@ -69,6 +73,7 @@ connector.sink(
     ask=already_counted,
     idempotent=True,
     record=CountRow,
+    listed=Listed("inventory", counted),
 )(put_counts)
 connector.sink(
     "products",
