@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
@@ -13,6 +14,7 @@ from connectors.settings import is_secret
 from connectors.testing.cases import WebhookCall, WebhookCase, load_case
 from connectors.testing.findings import Check, broken, hold, why_not_json
 from connectors.testing.stage import Stage
+from connectors.webhooks import clock_at
 
 __all__ = ["webhook_checks"]
 
@@ -25,7 +27,14 @@ def webhook_checks(stage: Stage, door: Webhook) -> Iterator[Check]:
         "no_secret": without_a_secret_the_door_is_shut,
     }  # fmt: skip
     for name, check in checks.items():
-        yield Check(f"webhook:{name}", partial(check, stage, door))
+        yield Check(f"webhook:{name}", partial(_back_then, check, stage, door))
+
+
+def _back_then(check: Callable[[Stage, Webhook], None], stage: Stage, door: Webhook) -> None:
+    """At the time the case names: where the signed time is judged, its calls are genuine only then."""
+    case = load_case(WebhookCase, _path(stage))
+    with clock_at(case.now if case else None):
+        check(stage, door)
 
 
 def genuine_calls_give_events(stage: Stage, door: Webhook) -> None:
@@ -110,11 +119,15 @@ def without_a_secret_the_door_is_shut(stage: Stage, door: Webhook) -> None:
 
 
 def _calls(stage: Stage) -> list[WebhookCall]:
-    path = stage.cases / "webhook.yaml"
+    path = _path(stage)
     case = load_case(WebhookCase, path)
     if case is None:
         broken(f"{path} is missing: it holds genuine `calls` (headers, body, expect)")
     return case.calls
+
+
+def _path(stage: Stage) -> Path:
+    return stage.cases / "webhook.yaml"
 
 
 def _events(stage: Stage, door: Webhook, call: WebhookCall) -> Sequence[Event]:

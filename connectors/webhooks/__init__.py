@@ -22,14 +22,16 @@ from connectors.webhooks.hmacs import (
 )
 from connectors.webhooks.jws import PublicKeys, jws_detached
 from connectors.webhooks.secrets import Secrets, opened_by
+from connectors.webhooks.standard import standard_webhooks
 from connectors.webhooks.tokens import header_token, smaregi
-from connectors.webhooks.window import DEFAULT_WINDOW, Clock, within_window
+from connectors.webhooks.window import DEFAULT_WINDOW, Clock, clock_at, within_window
 
 __all__ = [
     "DEFAULT_WINDOW",
     "Clock",
     "PublicKeys",
     "Secrets",
+    "clock_at",
     "ec_cube",
     "github",
     "header_token",
@@ -40,6 +42,7 @@ __all__ = [
     "shopify",
     "smaregi",
     "square",
+    "standard_webhooks",
     "stripe",
     "within_window",
     "woocommerce",

@@ -11,6 +11,7 @@ Who signs what:
 | EC-CUBE 4 | X-ECCUBE-Signature | body | hex |
 | GitHub and many own shops | X-Hub-Signature-256 | body | "sha256=" and hex |
 | Stripe | Stripe-Signature | time, ".", body | t=...,v1=hex |
+| Standard Webhooks (`standard.py`) | webhook-signature | id, ".", time, ".", body | v1,base64 |
 
 The body is the bytes as received: parsing and writing it again changes the signature.
 """

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import queue
 import shutil
 import subprocess
 import tempfile
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 __all__ = ["PASSWORD", "USER", "Shop", "Unavailable", "cache_folder", "prepare", "start"]
 
@@ -62,7 +63,7 @@ def prepare(cache: Path | None = None) -> Prepared:
     installed = (
         folder / f"install-{_digest([APP / 'package.json', APP / 'package-lock.json'], _version(node))}"
     )
-    sources = [*sorted(APP.glob("*.js")), APP / "seed.json"]
+    sources = [*sorted(APP.rglob("*.js")), APP / "seed.json"]
     database = folder / f"seed-{_digest(sources, installed.name)}.sqlite"
     with _locked(folder / "lock"):
         if not (installed / "complete").exists():
@@ -163,12 +164,15 @@ class Shop:
     log        what the server wrote on standard error
     """
 
-    def __init__(self, process: subprocess.Popen[str], url: str, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
         self._process = process
-        self.url = url
+        self._said: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.url = ""
         self.log = log
         self.username = USER
         self.password = PASSWORD
+        self._reader = threading.Thread(target=self._listen, args=(process.stdout,), daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> Self:
         return self
@@ -186,6 +190,36 @@ class Shop:
         """Until it ends by itself."""
         return self._process.wait()
 
+    def send_events(self, url: str | None, secret: str | None = None) -> None:
+        """Where signed events go from now on; None: nowhere, and none are kept for later."""
+        if url and not secret:
+            raise ValueError("events are signed: give secret")
+        if self._process.stdin is None:
+            raise Unavailable("the server cannot be told anything")
+        self._process.stdin.write(json.dumps({"url": url, "secret": secret} if url else None) + "\n")
+        self._process.stdin.flush()
+        self._hear("events", 10)
+
+    def wait_until_up(self) -> None:
+        """Raises `Unavailable` when it does not answer in time."""
+        self.url = f"http://127.0.0.1:{self._hear('port', _BOOT_SECONDS)}"
+
+    def _listen(self, stdout: IO[str] | None) -> None:
+        for line in stdout or ():
+            if line.startswith("{"):
+                self._said.put(json.loads(line))
+
+    def _hear(self, what: str, seconds: float) -> Any:
+        """What the server says of it in its lines of JSON."""
+        try:
+            while what not in (said := self._said.get(timeout=seconds)):
+                pass
+        except queue.Empty:
+            raise Unavailable(
+                f"Vendure said nothing of its {what} within {seconds} s:\n{self.log.read_text()[-2000:]}"
+            ) from None
+        return said[what]
+
     def stop(self) -> None:
         """End it, politely first."""
         if self._process.stdin:
@@ -196,6 +230,7 @@ class Shop:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join(timeout=5)
         if self._process.stdout:
             self._process.stdout.close()
 
@@ -237,30 +272,10 @@ def start(
             stderr=errors,
             text=True,
         )
-    shop = Shop(process, "", log)
+    shop = Shop(process, log)
     try:
-        shop.url = f"http://127.0.0.1:{_port(process, log)}"
+        shop.wait_until_up()
     except BaseException:
         shop.stop()
         raise
     return shop
-
-
-def _port(process: subprocess.Popen[str], log: Path) -> int:
-    """The port from the server's first line of JSON; the server prints it when it answers."""
-    found: list[int] = []
-
-    def read(stdout: IO[str]) -> None:
-        for line in stdout:
-            if line.startswith("{"):
-                found.append(int(json.loads(line)["port"]))
-                return
-
-    if process.stdout is None:
-        raise Unavailable("the server's output cannot be read")
-    reader = threading.Thread(target=read, args=(process.stdout,), daemon=True)
-    reader.start()
-    reader.join(_BOOT_SECONDS)
-    if not found:
-        raise Unavailable(f"Vendure did not start within {_BOOT_SECONDS} s:\n{log.read_text()[-2000:]}")
-    return found[0]

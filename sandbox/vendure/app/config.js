@@ -55,9 +55,11 @@ function config(env) {
             ProductVariant: [text('gtin', 'JANコード')],
         },
         logger: new DefaultLogger({ level: LogLevel.Warn, timestamp: false }),
-        plugins: env.SHOP_EVENTS_URL
-            ? [SignedEventsPlugin.init({ url: env.SHOP_EVENTS_URL, secret: env.SHOP_EVENTS_SECRET })]
-            : [],
+        plugins: [
+            SignedEventsPlugin.init(
+                env.SHOP_EVENTS_URL ? { url: env.SHOP_EVENTS_URL, secret: env.SHOP_EVENTS_SECRET } : null,
+            ),
+        ],
     };
 }
 

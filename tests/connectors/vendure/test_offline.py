@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
+import base64
 import hmac
 import json
 import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from connectors.outcomes import each
 from connectors.vendure import CustomFields, VendureConfig, connector
 from connectors.vendure.documents import document, operations
 from connectors.vendure.events import events
+from connectors.webhooks import clock_at
 from mappings.samples import find_samples
 
 SECRET = "events-secret"
@@ -24,15 +27,25 @@ CONFIG = VendureConfig.model_validate(
 )
 
 
-def signed(body: bytes, *, secret: str = SECRET) -> dict[str, str]:
-    stamp = "1795222923"
-    digest = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return {"X-Shop-Timestamp": stamp, "X-Shop-Signature": f"sha256={digest}"}
+SIGNED_AT = datetime(2026, 11, 21, 1, 2, 5, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _back_then() -> Iterator[None]:
+    with clock_at(SIGNED_AT):
+        yield
+
+
+def signed(body: bytes, *, secret: str = SECRET, at: datetime = SIGNED_AT) -> dict[str, str]:
+    stamp = str(int(at.timestamp()))
+    digest = hmac.digest(secret.encode(), f"msg_1.{stamp}.".encode() + body, "sha256")
+    proof = base64.b64encode(digest).decode()
+    return {"webhook-id": "msg_1", "webhook-timestamp": stamp, "webhook-signature": f"v1,{proof}"}
 
 
 def body(kind: str = "OrderPlaced", **data: Any) -> bytes:
     said = {"id": "e1", "type": kind, "occurredAt": "2026-11-21T01:02:03.000Z", "data": data}
-    return json.dumps(said).encode()
+    return json.dumps({"events": [said]}).encode()
 
 
 # ---------------------------------------------------------------- documents
@@ -67,10 +80,23 @@ def test_a_deleted_product_is_told_as_deleted() -> None:
     assert (event.source, event.deleted, event.fetch) == ("products", ("3",), ())
 
 
-def test_a_deleted_address_is_a_change_of_its_customer() -> None:
-    said = body("CustomerAddress", customers=["4"], change="deleted")
-    [event] = events(signed(said), said, CONFIG)
-    assert (event.source, event.fetch, event.deleted) == ("customers", ("4",), ())
+def test_an_event_of_a_variant_names_its_product_too() -> None:
+    said = body("ProductVariant", variants=["3", "4"], products=["1"], change="updated")
+    products, variants = events(signed(said), said, CONFIG)
+    assert (products.source, products.event_id, products.fetch) == ("products", "e1:products", ("1",))
+    assert (variants.source, variants.event_id, variants.fetch) == ("variants", "e1:variants", ("3", "4"))
+
+
+def test_an_event_that_names_nothing_we_fetch_is_nothing() -> None:
+    said = body("AssetEvent", assets=["3"])
+    assert events(signed(said), said, CONFIG) == []
+
+
+def test_of_two_secrets_either_opens() -> None:
+    said = body(orders=["7"])
+    old, new = signed(said, secret="the-former-secret"), signed(said)
+    both = {**new, "webhook-signature": f"{old['webhook-signature']} {new['webhook-signature']}"}
+    assert len(events(both, said, CONFIG)) == 1
 
 
 @pytest.mark.parametrize(
@@ -79,8 +105,12 @@ def test_a_deleted_address_is_a_change_of_its_customer() -> None:
         ({}, "bad_signature"),
         (signed(body(), secret="another"), "bad_signature"),
         (signed(b"other bytes"), "bad_signature"),
-        ({**signed(body()), "X-Shop-Timestamp": "1"}, "bad_signature"),
-        ({"X-Shop-Timestamp": "１２", "X-Shop-Signature": "sha256=ü"}, "bad_signature"),
+        ({**signed(body()), "webhook-id": "msg_2"}, "bad_signature"),
+        ({**signed(body()), "webhook-timestamp": "1"}, "bad_signature"),
+        ({**signed(body()), "webhook-timestamp": "１２"}, "bad_signature"),
+        ({**signed(body()), "webhook-signature": "v1,ü"}, "bad_signature"),
+        (signed(body(), at=SIGNED_AT - timedelta(minutes=6)), "outside_window"),
+        (signed(body(), at=SIGNED_AT + timedelta(minutes=6)), "outside_window"),
     ],
 )
 def test_an_event_that_is_not_signed_now_by_the_shop_is_refused(headers: dict[str, str], code: str) -> None:
@@ -90,7 +120,21 @@ def test_an_event_that_is_not_signed_now_by_the_shop_is_refused(headers: dict[st
 
 
 @pytest.mark.parametrize(
-    "said", [b"", b"[]", b'{"id": 1}', b'{"id":"a","type":"b","occurredAt":"x","data":{}}']
+    "said",
+    [
+        b"",
+        b"[]",
+        b'{"id": 1}',
+        b'{"events": {}}',
+        b'{"events": [1]}',
+        b'{"events": [{"id":"a","type":"b","occurredAt":"x","data":{}}]}',
+        b'{"events": [{"id":"a","type":"b","occurredAt":"2026-11-21T01:02:03","data":{}}]}',
+        b'{"events": [{"id":"a","type":"b","occurredAt":"2026-11-21T01:02:03Z","data":{"orders":"12"}}]}',
+        b'{"events": [{"id":"a","type":"b","occurredAt":"2026-11-21T01:02:03Z","data":[]}]}',
+        b'{"events": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        json.dumps({"events": [{"id": "a"}] * 1001}).encode(),
+    ],
+    ids=lambda said: said[:60].decode(),
 )
 def test_an_event_that_cannot_be_read_is_refused(said: bytes) -> None:
     with pytest.raises(Refused) as raised:
