@@ -367,4 +367,5 @@ account_token = Table(
     _when("saved_at", nullable=False, now=True),
 )
 
+import hub.store.api_tables  # noqa: E402
 import hub.store.stock_tables  # noqa: E402, F401  (its tables belong to the same metadata)
