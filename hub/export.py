@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from canonical_model.entity import entity_model
 from hub.progress import Counter, Watch
 
-__all__ = ["export_csv", "export_jsonl"]
+__all__ = ["export_csv", "export_jsonl", "safe_cell"]
 
 # what a spreadsheet runs as a formula; Japanese ones take the full-width signs too
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
@@ -93,11 +93,12 @@ def _flat(value: dict[str, Any], path: str = "") -> dict[str, str]:
         if isinstance(part, dict):
             row |= _flat(part, where)
         else:
-            row[where] = _cell(part)
+            row[where] = safe_cell(part)
     return row
 
 
-def _cell(value: Any) -> str:
+def safe_cell(value: Any) -> str:
+    """A value for a spreadsheet: lists and objects as JSON, and nothing that would run as a formula."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     shown = value if isinstance(value, str) else orjson.dumps(value).decode()

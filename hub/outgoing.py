@@ -17,8 +17,9 @@ from hub.reports import PushReport
 from hub.store.database import copy_rows, digest
 from hub.store.tables import delivery
 from mappings import Mapping as RecordMapping, RecordFaults
+from mappings.mapping import Outgoing
 
-__all__ = ["ROUND", "OutgoingFlow", "queue_entities", "queue_round", "queue_urgent"]
+__all__ = ["ROUND", "OutgoingFlow", "queue_entities", "queue_round", "queue_urgent", "wanted_records"]
 
 ROUND = 20_000
 """Change feed rows looked at in one transaction."""
@@ -200,17 +201,28 @@ def _related_contents(
     return [{name: contents[name].get(key[name] or "") for name in contents} for key in keys]
 
 
+def wanted_records(
+    connection: Connection, flow: OutgoingFlow, rows: Sequence[Any]
+) -> Iterator[tuple[Any, Outgoing | RecordFaults | None]]:
+    """What the flow would send of these rows of `entity` (with key and content): each row with its record, with why
+    there can be none, or with None where it is not meant for this system. Writes nothing.
+    """
+    for row, related in zip(rows, _related_contents(connection, flow, rows), strict=True):
+        try:
+            yield row, flow.mapping.from_entity(_full(flow.mapping.entity, row.content), flow.context, related)
+        except RecordFaults as error:
+            yield row, error
+
+
 def _changes_of(
     connection: Connection, flow: OutgoingFlow, rows: Sequence[Any], report: PushReport
 ) -> Iterator[_Change]:
     made: dict[str, _Change] = {}
     refusals: list[Refusal] = []
     through: list[str] = []
-    for row, related in zip(rows, _related_contents(connection, flow, rows), strict=True):
-        try:
-            out = flow.mapping.from_entity(_full(flow.mapping.entity, row.content), flow.context, related)
-        except RecordFaults as error:
-            refusals.append(_unwritable(flow, row, error))
+    for row, out in wanted_records(connection, flow, rows):
+        if isinstance(out, RecordFaults):
+            refusals.append(_unwritable(flow, row, out))
             continue
         if out is None:
             report.not_for_us += 1

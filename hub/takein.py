@@ -33,7 +33,7 @@ from hub.store.database import digest
 from hub.versions import is_older
 from mappings import FieldFault, Mapping as RecordMapping, RecordFaults, Unit
 
-__all__ = ["CHUNK", "Setting", "TakenIn", "take_in", "take_in_records"]
+__all__ = ["CHUNK", "Setting", "TakenIn", "record_id_of", "take_in", "take_in_records"]
 
 CHUNK = 2000
 """Units written in one transaction."""
@@ -267,14 +267,18 @@ def _take_chunk(setting: Setting, chunk: Sequence[Unit | RecordFaults]) -> Taken
 
 
 def _record_id(setting: Setting, unit: Unit) -> str:
-    """What the record is called: the value its rows share or the source's key, and the entity's own id beside it.
+    return record_id_of(setting.record_key, unit)
+
+
+def record_id_of(record_key: str, unit: Unit) -> str:
+    """What a record is called: the value its rows share or the source's key, and the entity's own id beside it.
 
     Both are needed: many orders speak of one customer, and one item of a catalogue may be read as many SKUs.
     """
     value: Any = unit.group
     if value is None:
         value = unit.data
-        for step in setting.record_key.split("."):
+        for step in record_key.split("."):
             value = value.get(step) if isinstance(value, Mapping) else None
     if value in (None, "", unit.external_id):
         return unit.external_id
