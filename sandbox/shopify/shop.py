@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sandbox.shopify.catalogue import GOODS, LOCATIONS, locations, product_of, variant_of
+from sandbox.shopify.catalogue import GOODS, LOCATIONS, Good, locations, product_of, variant_of
 from sandbox.shopify.clock import gid, number_of, wire_time
 from sandbox.shopify.cost import Bucket
 from sandbox.shopify.order_book import SCENES, bag, new_order, settle_sums
@@ -55,6 +55,7 @@ class Shop:
     scopes      what the app may do
     cancelling  how long the job behind orderCancel takes
     tell        is called with every event; a `Courier` takes them to subscribers
+    goods       what the shop sells
     held_against_schema   hold requests and answers against the vendor's introspection where it is at hand
     """
 
@@ -75,6 +76,7 @@ class Shop:
     tell: Callable[[Told], None] = field(default=lambda _told: None)
     faults: list[Fault] = field(default_factory=list)
     held_against_schema: bool = True
+    goods: Sequence[Good] = GOODS
 
     products: dict[str, dict[str, Any]] = field(default_factory=dict)
     variants: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -96,7 +98,7 @@ class Shop:
         self._numbers |= {"order": 1000, "customer": 100}
         now = self.clock()
         self.places = locations(now)
-        for good in GOODS:
+        for good in self.goods:
             created = now - timedelta(days=90 - self.next("product"))
             product = product_of(self._numbers["product"], good, created)
             self.products[product["id"]] = product

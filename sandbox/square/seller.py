@@ -11,7 +11,7 @@ import hashlib
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -68,6 +68,7 @@ class Seller:
 
     version_required  a request without Square-Version is refused (Square would take the application's default)
     names_culprits    an error of a bulk inventory call names the change it is about
+    goods             what the seller sells
     lag               so long after a write the lists of orders, customers and money do not show it
     """
 
@@ -77,6 +78,7 @@ class Seller:
     permissions: set[str] = field(default_factory=lambda: set(PERMISSIONS))
     version_required: bool = True
     names_culprits: bool = True
+    goods: Sequence[Good] = GOODS
     lag: timedelta = timedelta(0)
     limits: Limits = field(default_factory=Limits)
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
@@ -270,7 +272,7 @@ class Seller:
             for name, title in CATEGORIES.items()
         }
         options = {name: self._option(title, values) for name, (title, values) in OPTIONS.items()}
-        for good in GOODS:
+        for good in self.goods:
             self._good(good, taxes, categories, options)
 
     def _object(self, kind: str, **data: Row) -> str:

@@ -1,0 +1,266 @@
+"""What people do during a run, by one seed: they buy, call off, send back; goods come and go; prices change."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from hub.stock import NotEnough, NotReservable, ReservationClosed, release, reserve
+from tests.chaos.goods import CHANNELS, Sku
+from tests.chaos.warehouse import Warehouse
+
+__all__ = ["Channel", "Demand", "Placed", "Reservations"]
+
+SCENES = ("plain", "plain", "plain", "cod", "guest", "dated", "line_discount", "pending", "edited")
+"""Kinds of orders of the shop: paid, cash on delivery, without an account, not paid yet, changed after it was placed."""
+
+
+class Channel:
+    """A channel's `/_chaos/` door."""
+
+    def __init__(self, name: str, url: str) -> None:
+        self.name = name
+        self.url = url
+        self._client = httpx.Client(base_url=f"{url}/_chaos/", timeout=30)
+        self._lock = threading.Lock()
+
+    def ask(self, what: str, **said: Any) -> Any:
+        with self._lock:
+            answer = self._client.post(what, json=said)
+        answer.raise_for_status()
+        return answer.json()
+
+
+@dataclass
+class Placed:
+    """An order as it was placed, and when (seconds since 1970)."""
+
+    channel: str
+    order: str
+    key: str
+    sku: str
+    at: float
+
+
+@dataclass
+class Demand:
+    """Plays people, `rate` things a second, until `end`. What was done stands in `done` and in `journal`."""
+
+    channels: dict[str, Channel]
+    warehouse: Warehouse
+    skus: Sequence[Sku]
+    seed: str
+    rate: float
+    journal: Path
+    placed: list[Placed] = field(default_factory=list)
+    done: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+    """What went wrong with the play itself; must stay empty."""
+
+    def __post_init__(self) -> None:
+        self._dice = random.Random(f"{self.seed}/demand")
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(work,), daemon=True)
+            for work in (self._people, self._warehouse_works)
+        ]
+        self._returned: set[str] = set()
+        self.still_working = threading.Event()
+        """Set: people are at home, the warehouse goes on."""
+
+    def begin(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def people_go_home(self) -> None:
+        self.still_working.set()
+        self._threads[0].join(30)
+
+    def end(self) -> None:
+        self.still_working.set()
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001  (told in the balance)
+            self.failed.append(f"{work.__name__}: {type(error).__name__}: {error}")
+
+    # ------------------------------------------------------------ people
+
+    def _people(self) -> None:
+        what: dict[Callable[[], str | None], float] = {
+            self._buy: 66, self._call_off: 9, self._goods_come: 7, self._write_off: 2, self._price: 6,
+            self._send_back: 4,
+        }  # fmt: skip
+        acts, weights = list(what), list(what.values())
+        while not self.still_working.wait(self._dice.expovariate(self.rate)):
+            act = self._dice.choices(acts, weights)[0]
+            said = act()
+            if said is not None:
+                self.done[act.__name__.strip("_").replace("_", " ")] += 1
+                self._note(said)
+
+    def _note(self, said: str) -> None:
+        with self.journal.open("a") as file:
+            file.write(json.dumps({"at": round(time.time(), 3), "what": said}, ensure_ascii=False) + "\n")
+
+    def _sku(self) -> str:
+        # the first ones are wanted most, scarce or not
+        return self.skus[min(int(self._dice.expovariate(0.25)), len(self.skus) - 1)].sku
+
+    def _buy(self) -> str | None:
+        channel, sku = self._dice.choice(CHANNELS), self._sku()
+        units = self._dice.choice((1, 1, 1, 2, 3))
+        scene = self._dice.choice(SCENES)
+        bought = self.channels[channel].ask("buy", sku=sku, units=units, scene=scene)
+        if bought is None:
+            self.done["sold out"] += 1
+            return None
+        self.placed.append(Placed(channel, bought["order"], bought["key"], sku, time.time()))
+        return f"{bought['key']}: {units} x {sku} ({scene})"
+
+    def _call_off(self) -> str | None:
+        if not self.placed:
+            return None
+        one = self._dice.choice(self.placed[-15:])
+        restock = self._dice.random() < 0.5
+        with self.warehouse.lock:
+            if not self.warehouse.call_off(one.key):
+                return None
+            called_off = self.channels[one.channel].ask("cancel", order=one.order, restock=restock)
+        return f"{one.key}: called off" if called_off else None
+
+    def _send_back(self) -> str | None:
+        """A parcel of the tills comes back: the money at once, the goods at the warehouse."""
+        found = [one for one in self.placed if one.channel == "tills" and one.key not in self._returned
+                 and self.warehouse.shipped(one.key)]  # fmt: skip
+        if not found:
+            return None
+        one = self._dice.choice(found)
+        self._returned.add(one.key)
+        self.channels["tills"].ask("take_back", order=one.order, sku=one.sku)
+        self.warehouse.receive(one.sku, 1)
+        return f"{one.key}: one {one.sku} sent back"
+
+    def _goods_come(self) -> str:
+        sku, units = self._sku(), self._dice.randint(1, 4)
+        self.warehouse.receive(sku, units)
+        return f"{units} {sku} received"
+
+    def _write_off(self) -> str | None:
+        sku = self._sku()
+        with self.warehouse.lock:
+            if self.warehouse.unpromised(sku) < 1:
+                return None
+            self.warehouse.receive(sku, -1)
+        return f"1 {sku} written off"
+
+    def _price(self) -> str:
+        channel, sku = self._dice.choice(CHANNELS), self._sku()
+        price = 100 * self._dice.randint(5, 60)
+        self.channels[channel].ask("price", sku=sku, price=price)
+        return f"{sku} costs {price} at {channel}"
+
+    # ------------------------------------------------------------ the warehouse's day
+
+    def _warehouse_works(self) -> None:
+        dice = random.Random(f"{self.seed}/day")
+        count = 0.0
+        while not self._stop.wait(dice.uniform(0.5, 1.2)):
+            self.warehouse.read()
+            self.warehouse.ship(0.5)
+            if time.monotonic() >= count:
+                self.warehouse.count()
+                count = time.monotonic() + dice.uniform(2.0, 4.0)
+
+
+class Reservations:
+    """A till of our own takes units aside: `hub.stock.reserve` and `release`, in a thread. What it knows is in `known`:
+    key -> (sku, units, state); a state is only written down when the hub has said so.
+    """
+
+    def __init__(self, engine: Engine, skus: Sequence[Sku], seed: str) -> None:
+        self.known: dict[str, tuple[str, int, str]] = {}
+        self.done: Counter[str] = Counter()
+        self.failed: list[str] = []
+        self._engine = engine
+        self._skus = skus
+        self._seed = seed
+        self._dice = random.Random(f"{seed}/reservations")
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def begin(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        self._stop.set()
+        self._thread.join(60)
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.wait(self._dice.uniform(0.4, 1.6)):
+                held = [key for key, (_, _, state) in self.known.items() if state == "open"]
+                if held and self._dice.random() < 0.35:
+                    self._release(self._dice.choice(held))
+                else:
+                    self._reserve()
+        except Exception as error:  # noqa: BLE001  (told in the balance)
+            self.failed.append(f"reservations: {type(error).__name__}: {error}")
+
+    def _surely(self, ask: Callable[[], Any]) -> Any:
+        """Ask again until the hub answers: whether it was done is only known then."""
+        while True:
+            try:
+                return ask()
+            except DBAPIError:
+                self.done["reservation asked again"] += 1
+                time.sleep(0.3)
+
+    def _reserve(self) -> None:
+        sku, units = self._dice.choice(self._skus).sku, self._dice.choice((1, 1, 2))
+        key = f"cart-{self._seed}-{len(self.known)}"
+        channel, brief = self._dice.choice(CHANNELS), self._dice.random() < 0.4
+        ttl = timedelta(seconds=3) if brief else timedelta(hours=1)
+        try:
+            self._surely(
+                lambda: reserve(
+                    self._engine, sku=sku, quantity=units, channel=channel, key=key, ttl=ttl
+                )
+            )
+        except (NotEnough, NotReservable):
+            self.done["reservation refused"] += 1
+            self.known[key] = (sku, units, "none")
+            return
+        self.done["reserve"] += 1
+        self.known[key] = (sku, units, "expired" if brief else "open")
+
+    def _release(self, key: str) -> None:
+        sku, units, _ = self.known[key]
+
+        def ask() -> None:
+            with self._engine.begin() as connection:
+                release(connection, key)
+
+        try:
+            self._surely(ask)
+        except ReservationClosed:
+            # the first try had done it and its answer was lost
+            self.done["release found done"] += 1
+        self.done["release"] += 1
+        self.known[key] = (sku, units, "released")
