@@ -15,6 +15,7 @@ from canonical_model.content import dump_json
 from canonical_model.entity import Entity, entity_model
 from hub.derive import FACTS, derive_orders, order_facts_lock
 from hub.feed import enter_feed
+from hub.people.overlay import lay_links_over
 from hub.positions import hold_back_older
 from hub.store.database import copy_rows, digest
 from hub.urgency import urgent_sql
@@ -103,6 +104,8 @@ def write_drafts(
         _merge(connection, system, kind, shared, existing, authority.get(kind, {}))
     if kind == "order":
         derive_orders(connection, list(newest.values()))
+    if kind == "customer":
+        lay_links_over(connection, list(newest.values()))
     for draft in drafts:
         old = existing.get(draft.key)
         changed = old is None or old.deleted or old.hash != draft.hash
