@@ -369,4 +369,5 @@ account_token = Table(
 
 import hub.store.api_tables  # noqa: E402
 import hub.store.people_tables  # noqa: E402
-import hub.store.stock_tables  # noqa: E402, F401  (its tables belong to the same metadata)
+import hub.store.stock_tables  # noqa: E402  (its tables belong to the same metadata)
+import hub.store.subscriber_tables  # noqa: E402, F401

@@ -1,0 +1,54 @@
+"""A hub with entities that change, and a receiver that answers as it is told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from hub.engine import Hub
+from hub.store.database import migrate, open_engine
+from tests.conftest import create_database, drop_database, in_database
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from desk import Desk, Receiver, open_desk
+
+
+@pytest.fixture(scope="session")
+def database_template(postgres_url: str) -> Iterator[str]:
+    name = f"template_{uuid4().hex[:16]}"
+    create_database(postgres_url, name)
+    engine = open_engine(in_database(postgres_url, name))
+    migrate(engine)
+    engine.dispose()
+    yield name
+    drop_database(postgres_url, name)
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TSUNAGI_TOKEN_KEY", "a key for tests")
+    monkeypatch.setenv("TSUNAGI_SUBSCRIBER_NETWORKS", "127.0.0.0/8, ::1/128")
+    monkeypatch.setenv("TSUNAGI_LANG", "en")
+    monkeypatch.setenv("TSUNAGI_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as opened:
+        yield opened
+
+
+@pytest.fixture
+def desk(database_url: str, receiver: Receiver) -> Iterator[Desk]:
+    with open_desk(database_url) as hub:
+        yield Desk(hub, receiver)
+
+
+@pytest.fixture
+def hub(desk: Desk) -> Hub:
+    return desk.hub
