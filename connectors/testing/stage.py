@@ -27,6 +27,7 @@ from connectors.testing.memory import MemoryFiles, MemoryHistory
 from connectors.testing.playback import Playback, load_recording
 from connectors.transport.budget import Unlimited
 from connectors.transport.redaction import secret_values
+from connectors.transport.tokens import shared_tokens
 from connectors.transport.trace import Exchange, Pause
 
 __all__ = ["PageRead", "Reading", "Rig", "Stage", "member"]
@@ -135,6 +136,7 @@ class Stage:
         steps: list[Exchange | Pause] = []
         waits: list[float] = []
         history = history if history is not None else MemoryHistory()
+        shared_tokens.keep_in(None)  # no token of another call: what is asked for must be in the recording
         with _listening() as logs, _no_sockets(self.connector.name), open_call(
             self.connector, self.system, self.config,
             params=params, files_seen=history, limiter=Unlimited(), trace=steps.append,

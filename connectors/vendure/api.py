@@ -6,6 +6,7 @@ permission, unknown id, bad input), or in the result itself, which is then a mem
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,7 @@ from connectors.vendure.auth import VendureLogin, error_codes
 from connectors.vendure.config import VendureConfig
 from connectors.vendure.documents import document
 
-__all__ = ["Api", "Channel", "Unexpected", "classify", "http_settings"]
+__all__ = ["Api", "Channel", "Unexpected", "classify", "forget_channels", "http_settings"]
 
 _NO_MINOR_UNIT = frozenset({"JPY", "KRW", "VND", "CLP", "ISK", "PYG", "UGX", "XAF", "XOF", "XPF"})
 _THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
@@ -31,6 +32,11 @@ class Unexpected(Retry):
     """An exception inside the server, told without a code: a locked database as well as a foreign key."""
 
 
+def _account(config: VendureConfig) -> str:
+    """What tells this account from others: server, user, channel."""
+    return f"vendure:{config.username}@{config.base_url.rstrip('/')}#{config.channel_token or ''}"
+
+
 def http_settings(config: VendureConfig) -> HttpSettings:
     """How to reach the account. Every call is a POST to the Admin API's one address."""
     headers = {"Accept": "application/json"}
@@ -38,7 +44,7 @@ def http_settings(config: VendureConfig) -> HttpSettings:
         headers["vendure-token"] = config.channel_token
     return HttpSettings(
         base_url=config.base_url.rstrip("/") + "/" + config.admin_api_path.strip("/"),
-        auth=VendureLogin(config.username, config.password),
+        auth=VendureLogin(config.username, config.password, name=_account(config)),
         headers=headers,
         classify=classify,
         plain_http=config.plain_http,
@@ -86,8 +92,18 @@ class Channel:
     decimals: int
 
 
+_CHANNEL_SECONDS = 300.0
+_channels: dict[str, tuple[float, Channel]] = {}
+"""By the settings: what a channel was when it was last asked, and when that was."""
+
+
+def forget_channels() -> None:
+    """Ask each channel anew."""
+    _channels.clear()
+
+
 class Api:
-    """The Admin API of one call. Nothing is kept longer than the call."""
+    """The Admin API of one call."""
 
     def __init__(self, call: Call[VendureConfig]) -> None:
         self.call = call
@@ -131,7 +147,18 @@ class Api:
     def channel(self) -> Channel:
         """The channel we work in. Raises `Misconfigured` when it is not the one of the settings, or when amounts
         are not kept in the currency's minor unit.
+
+        A call that fetches by ids takes it from one that asked in the last minutes: an event must not wait for it.
         """
+        key = repr(self.config)  # secrets are masked in it
+        kept = _channels.get(key)
+        if kept is not None and "ids" in self.call.params and time.monotonic() - kept[0] < _CHANNEL_SECONDS:
+            return kept[1]
+        channel = self._ask_channel()
+        _channels[key] = (time.monotonic(), channel)
+        return channel
+
+    def _ask_channel(self) -> Channel:
         data = self.query("Channel")
         active = data["activeChannel"]
         channel = Channel(

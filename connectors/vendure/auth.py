@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import hashlib
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from connectors.contract import Misconfigured, Retry
 from connectors.transport.retrying import retry_after
+from connectors.transport.tokens import Token, TokenStore, shared_tokens
 from connectors.vendure.config import CustomFields
 from connectors.vendure.documents import document
 
@@ -34,7 +35,8 @@ def error_codes(body: Any) -> list[str | None]:
 
 
 class VendureLogin(httpx.Auth):
-    """Bearer token got by the `login` mutation, kept for this process.
+    """Bearer token got by the `login` mutation, kept for all processes of the hub (`shared_tokens`): a login costs the
+    shop a tenth of a second of bcrypt, which an order that was just placed must not wait for.
 
     Vendure answers HTTP 200 also when the token is no longer good: `FORBIDDEN` stands in the body. Then this logs in
     once more and repeats the request (it had no effect); a second `FORBIDDEN` means a missing permission and is left
@@ -43,32 +45,48 @@ class VendureLogin(httpx.Auth):
 
     requires_response_body = True
 
-    def __init__(self, username: str, password: SecretStr) -> None:
+    def __init__(
+        self, username: str, password: SecretStr, *, name: str, store: TokenStore = shared_tokens
+    ) -> None:
+        """`name`: the account, under which the token is kept."""
         self._username = username
         self._password = password
+        self._name = name
+        self._store = store
+        # kept beside the token: one got with another password does not count
+        self._mark = hashlib.sha256(password.get_secret_value().encode()).hexdigest()
         self._token: SecretStr | None = None
-        self._lock = threading.Lock()
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        token = self._token
+        token = self._token or self._kept()
         fresh = token is None
         if token is None:
             token = yield from self._login(request, None)
+        self._token = token
         self._sign(request, token)
         response = yield request
         if not fresh and _refused(response):
-            self._sign(request, (yield from self._login(request, token)))
+            self._token = yield from self._login(request, token)
+            self._sign(request, self._token)
             yield request
+
+    def _kept(self) -> SecretStr | None:
+        kept = self._store.load(self._name)
+        if kept is None or kept.refresh is None or kept.refresh.get_secret_value() != self._mark:
+            return None
+        return kept.access
 
     def _login(
         self, request: httpx.Request, stale: SecretStr | None
     ) -> Generator[httpx.Request, httpx.Response, SecretStr]:
-        with self._lock:
-            if self._token is not None and self._token is not stale:
-                return self._token  # another thread logged in while this one waited
+        with self._store.lock(self._name):
+            current = self._kept()
+            if current is not None and current != stale:
+                return current  # another caller logged in while this one waited
             response = yield self._login_request(request)
-            self._token = self._token_of(response)
-            return self._token
+            token = self._token_of(response)
+            self._store.save(self._name, Token(token, refresh=SecretStr(self._mark)))
+            return token
 
     def _login_request(self, request: httpx.Request) -> httpx.Request:
         channel = {name: value for name, value in request.headers.items() if name == "vendure-token"}

@@ -19,7 +19,9 @@ import pytest
 
 from connectors.calls import open_call
 from connectors.contract import Batch, Call, Change, Cursor, Outcome, Page
+from connectors.transport.tokens import shared_tokens
 from connectors.vendure import VendureConfig, connector
+from connectors.vendure.api import forget_channels
 from sandbox.vendure import Shop, Unavailable, start
 
 CUSTOM = {
@@ -41,6 +43,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         pytest.skip(f"no Vendure here: {reason}")
     with running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept() -> None:
+    """Tokens and channels that another test came to know."""
+    shared_tokens.keep_in(None)
+    forget_channels()
 
 
 def settings(shop: Shop, **more: Any) -> VendureConfig:

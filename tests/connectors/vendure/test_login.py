@@ -95,6 +95,39 @@ def test_a_token_that_ended_is_renewed_once_and_the_call_repeated() -> None:
     assert len(shop.calls) == 3
 
 
+def test_the_token_serves_later_calls_too_until_the_password_is_another() -> None:
+    shop = FakeShop()
+    for password in ("one-passw0rd", "one-passw0rd", "an0ther-word"):
+        with calling(shop, password=password) as api:
+            api.query("Channel")
+    assert [json.loads(login.content)["variables"]["password"] for login in shop.logins] == [
+        "one-passw0rd",
+        "an0ther-word",
+    ]
+
+
+def test_a_kept_token_that_ended_is_renewed_for_all() -> None:
+    shop = FakeShop()
+    for _ in range(2):
+        with calling(shop) as api:
+            api.query("Channel")
+        shop.expire()
+    with calling(shop) as api:
+        assert api.query("Channel") == CHANNEL
+    assert len(shop.calls) == 5  # refused with the kept token, and again with the new one; the first time only once
+
+
+def test_the_channel_is_asked_for_once_where_events_are_fetched_one_after_the_other() -> None:
+    rows = {"orders": {"totalItems": 0, "items": []}}
+    shop = FakeShop(lambda name: {"data": CHANNEL if name == "Channel" else rows})
+    for params in ({"ids": ["7"]}, {"ids": ["8"]}, {}):
+        with calling(shop) as api:
+            api.call.params = params
+            list(connector.sources["orders"].run(api.call, None))
+    asked = [json.loads(call.content)["operationName"] for call in shop.calls]
+    assert asked == ["Channel", "Orders", "Orders", "Channel", "Orders", "OrderTouches"]
+
+
 def test_a_right_that_is_missing_is_misconfigured_after_one_more_login() -> None:
     shop = FakeShop(lambda name: FORBIDDEN if name == "Stock" else {"data": CHANNEL})
     with calling(shop) as api:
