@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["register", "tell_now"]
 
+API_THREADS = 4
+"""So many runs' worth of connections: three each, one for each API call that is worked on."""
+
 
 def gateway(
     host: Annotated[
@@ -38,7 +41,7 @@ def gateway(
         int, typer.Option("--max-megabytes", min=1, max=64, help="本文の上限 / longest body of a webhook")
     ] = 5,
 ) -> None:
-    """Webhookの入口 / take webhooks: POST /webhooks/SYSTEM, stored before they are answered
+    """WebhookとAPIの入口 / take webhooks (POST /webhooks/SYSTEM) and serve the API (/api/v1/docs)
 
     TLSは前段のリバースプロキシで。止めるには Ctrl-C または SIGTERM。 /
     TLS belongs to a reverse proxy in front. Ends on Ctrl-C or SIGTERM.
@@ -46,7 +49,7 @@ def gateway(
     from hub.gateway.server import bind, server
 
     speak_up()
-    with open_hub() as hub:
+    with open_hub(threads=API_THREADS) as hub:
         try:
             listener = bind(host, port)
         except OSError as error:
@@ -55,16 +58,18 @@ def gateway(
                 f"cannot listen on {host}:{port}: {error.strerror}. Choose another with --port.",
             ) from error
         where = f"http://{host}:{listener.getsockname()[1]}"
-        good(Words(f"Webhookを受け付けています: {where}/webhooks/システム名",
-                   f"taking webhooks at {where}/webhooks/SYSTEM").say())  # fmt: skip
+        good(Words(f"Webhookを受け付けています: {where}/webhooks/システム名、API: {where}/api/v1/docs",
+                   f"taking webhooks at {where}/webhooks/SYSTEM, the API is at {where}/api/v1/docs").say())  # fmt: skip
         server(hub, max_bytes=megabytes * 1024 * 1024).run(sockets=[listener])
 
 
 def worker(
     lane: Annotated[
-        Literal["urgent", "bulk", "all"],
+        Literal["urgent", "bulk", "subscribers", "all"],
         typer.Option(
-            "--lane", help="urgent: 在庫減・取消など急ぎ、bulk: その他 / urgent ones, the rest, or both"
+            "--lane",
+            help="urgent: 在庫減・取消など急ぎ、subscribers: 送信Webhook、bulk: その他 / "
+            "urgent ones, outgoing webhooks, the rest, or all",
         ),
     ] = "all",
     concurrency: Annotated[

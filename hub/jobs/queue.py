@@ -36,10 +36,14 @@ __all__ = [
 
 
 class Lane(StrEnum):
-    """Two queues: what must not wait behind anything, and all the rest."""
+    """Queues: what must not wait behind anything; all the rest; and what subscribers are told.
+
+    The last is apart because receivers are slow as they like: they hold up each other, and no channel.
+    """
 
     URGENT = "urgent"
     BULK = "bulk"
+    SUBSCRIBERS = "subscribers"
 
 
 class Task(StrEnum):
@@ -49,17 +53,19 @@ class Task(StrEnum):
     fetch     ask the source for what thin events named
     overtake  send the urgent changes, also while a long push of the flow is under way
     deliver   send what changed
+    tell      send what changed to a subscriber; `flow` is its name
     """
 
     TAKE_IN = "take_in"
     FETCH = "fetch"
     OVERTAKE = "overtake"
     DELIVER = "deliver"
+    TELL = "tell"
 
 
 # What a new reason runs at once; the others wait for the end of the pause the other side asked for.
-_AT_ONCE = f"'{Task.TAKE_IN}', '{Task.OVERTAKE}'"
-_PRIORITY = {Task.OVERTAKE: 30, Task.TAKE_IN: 20, Task.FETCH: 10, Task.DELIVER: 0}
+_AT_ONCE = f"'{Task.TAKE_IN}', '{Task.OVERTAKE}', '{Task.TELL}'"
+_PRIORITY = {Task.OVERTAKE: 30, Task.TAKE_IN: 20, Task.FETCH: 10, Task.DELIVER: 0, Task.TELL: 0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""What the jobs do: take in, fetch, overtake, deliver. The same code as the scheduled flows, under the same locks."""
+"""What the jobs do: take in, fetch, overtake, deliver, tell.
+
+The same code as the scheduled flows, under the same locks.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,9 @@ from hub.outgoing import queue_urgent
 from hub.progress import Counter
 from hub.quarantine import Refusal, put_refusals
 from hub.reports import PullReport, PushReport
+from hub.subscribers.sender import send
+from hub.subscribers.wake import wake_subscribers
+from hub.system_file import UnknownName
 from hub.takein_events import may_go_together
 from hub.urgency import RULES
 from hub.words import HubError
@@ -39,6 +45,8 @@ ROUNDS = 50
 """How often a job looks again at what came meanwhile before it lets another job have its place."""
 AFTER_URGENT = 0.5
 """Seconds the rest of a flow's changes gives way to its urgent ones: both need the flow for themselves."""
+AFTER_OTHERS = 0.05
+"""Seconds until a subscriber that is not told all yet has its next turn: those that wait come first."""
 PATIENCE = 1.0
 """Seconds a job waits for a flow that runs elsewhere before it gives up its place."""
 
@@ -311,11 +319,24 @@ def _urgent_open(hub: Hub, job: Job) -> bool:
         return bool(connection.scalar(_URGENT_OPEN, {"system": job.system, "flow": job.flow}))
 
 
+def _tell(hub: Hub, job: Job) -> None:
+    """One turn for a subscriber; the next when there is something to do again."""
+    try:
+        sent = send(hub, job.flow)
+    except UnknownName:  # removed meanwhile
+        return
+    if sent.next_in is not None:
+        with hub.engine.begin() as connection:
+            again_at = max(sent.next_in, AFTER_OTHERS)
+            wake(connection, [replace(job, attempt=0, busy=0)], seconds=again_at)
+
+
 _WORK: dict[Task, Callable[[Hub, Job], None]] = {
     Task.TAKE_IN: _take_in,
     Task.FETCH: _fetch,
     Task.OVERTAKE: _overtake,
     Task.DELIVER: _deliver,
+    Task.TELL: _tell,
 }
 
 
@@ -343,8 +364,9 @@ def wake_pushes(hub: Hub, *, urgent_only: bool = False) -> None:
     """Ask for a push of every flow that has changes behind it, and for overtaking where one of them is urgent.
 
     What the store says counts, not what the caller has just done: after a crash in between it is the same. Flows that
-    write whole files keep to their timetable.
+    write whole files keep to their timetable. Subscribers are flows of their own and asked for too.
     """
+    wake_subscribers(hub.engine)
     flows = list(_live_pushes(hub))
     if not flows:
         return
@@ -382,7 +404,11 @@ def _live_pushes(hub: Hub) -> Iterable[BoundFlow]:
 
 
 def wake_stored(hub: Hub) -> None:
-    """Ask for what stored webhooks need, if no job does: after jobs failed, or were lost with a queue."""
+    """Ask for what stored webhooks need, if no job does: after jobs failed, or were lost with a queue.
+
+    The same for what waits for subscribers.
+    """
+    wake_subscribers(hub.engine, failed_too=True)
     with hub.engine.begin() as connection:
         rows = connection.execute(_STORED).all()
         jobs = []

@@ -31,7 +31,7 @@ from hub.subscribers.register import Subscriber, find, find_by_id, pause
 from hub.subscribers.sealed import Keys, SecretUnreadable, own_key, signing_secrets
 from hub.subscribers.signing import body_of, ping_body
 
-__all__ = ["SYSTEM", "Sent", "send", "send_message"]
+__all__ = ["FIRST_OF_ENTITY", "SYSTEM", "Sent", "send", "send_message"]
 
 SYSTEM = "subscribers"
 """What stands for a system's name where locks and jobs have one."""
@@ -74,14 +74,14 @@ _WAITING = text("""
     SELECT count(*) FROM (SELECT FROM subscriber_message
                           WHERE subscriber_id = :id AND state = 'waiting' LIMIT :most) AS w
 """)
-_FIRST_OF_ENTITY = """
+FIRST_OF_ENTITY = """
     NOT EXISTS (SELECT FROM subscriber_message AS before
                 WHERE before.entity_id = m.entity_id AND before.subscriber_id = m.subscriber_id
                   AND before.state = 'waiting' AND before.id < m.id)
 """
 _DUE = text(f"""
     SELECT m.id FROM subscriber_message AS m
-    WHERE m.subscriber_id = :id AND m.state = 'waiting' AND m.next_at <= now() AND {_FIRST_OF_ENTITY}
+    WHERE m.subscriber_id = :id AND m.state = 'waiting' AND m.next_at <= now() AND {FIRST_OF_ENTITY}
     ORDER BY m.id LIMIT :limit
 """)  # noqa: S608  (the parts are ours)
 _NEXT = text("""
