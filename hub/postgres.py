@@ -76,6 +76,7 @@ _START_SECONDS = 300.0  # crash recovery of a large write-ahead log takes minute
 _ORPHAN_SECONDS = 5.0
 _UNSEEN_SECONDS = 10.0
 _LOG_BYTES = 20_000_000
+_TRIES = 5
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -89,6 +90,11 @@ def database_url(name: str = "tsunagi", settings: Settings | None = None) -> str
     if settings.database_url is not None:
         return settings.database_url
     return EmbeddedPostgres(settings.home).database_url(name)
+
+
+def _turns_away(port: int) -> bool:
+    """Whether a server is there that takes no connections at this moment: it starts, recovers or stops."""
+    return psycopg.pq.PGconn.ping(f"host=127.0.0.1 port={port}".encode()) == psycopg.pq.Ping.REJECT
 
 
 @dataclass(slots=True)
@@ -163,21 +169,28 @@ class EmbeddedPostgres:
                 f"データベース名 {name!r} は使えません。小文字の英数字と _ だけを使ってください。",
                 f"{name!r} cannot be a database name; use lower-case letters, digits and _.",
             )
-        port = self.start()
-        url = self._url(port, name, f"postgres-{name}", name)
-        with contextlib.suppress(psycopg.OperationalError), psycopg.connect(url):
-            return url
-        try:
-            self._create_database(self._url(port, ADMIN, "postgres-admin", "postgres"), name)
-        except psycopg.OperationalError as error:
-            password = self.home.secrets / "postgres-admin.txt"
-            raise PostgresError(
-                f"組み込みPostgreSQLに管理者として接続できません。{password} がこのデータのものか"
-                f"確認してください: {error}",
-                f"Cannot connect to the embedded PostgreSQL as its superuser. Does {password} belong to this "
-                f"data? {error}",
-            ) from error
-        return url
+        for tries_left in reversed(range(_TRIES)):
+            port = self.start()
+            url = self._url(port, name, f"postgres-{name}", name)
+            with contextlib.suppress(psycopg.OperationalError), psycopg.connect(url):
+                return url
+            try:
+                self._create_database(self._url(port, ADMIN, "postgres-admin", "postgres"), name)
+                return url
+            except psycopg.OperationalError as error:
+                if not tries_left:
+                    raise self._locked_out(error) from error
+                time.sleep(0.2)  # it may have crashed just now, and have to notice it first
+        raise AssertionError("the loop above always ends by itself")
+
+    def _locked_out(self, error: psycopg.OperationalError) -> PostgresError:
+        password = self.home.secrets / "postgres-admin.txt"
+        return PostgresError(
+            f"組み込みPostgreSQLに管理者として接続できません。{password} がこのデータのものか"
+            f"確認してください: {error}",
+            f"Cannot connect to the embedded PostgreSQL as its superuser. Does {password} belong to this "
+            f"data? {error}",
+        )
 
     # -------------------------------------------------------------- locks
 
@@ -206,7 +219,8 @@ class EmbeddedPostgres:
                 return None
             processes, head = server_processes(data), postmaster(data)
             if head and head.pid in processes:
-                if head.ready:
+                # its file says ready also while it recovers from the death of one of its processes
+                if head.ready and not _turns_away(head.port):
                     return head.port
                 headless_since = None
                 continue

@@ -77,19 +77,19 @@ class Demand:
             for work in (self._people, self._warehouse_works)
         ]
         self._returned: set[str] = set()
-        self.still_working = threading.Event()
-        """Set: people are at home, the warehouse goes on."""
+        self.gone_home = threading.Event()
+        """Nobody buys any more; the warehouse goes on, and ships what it can."""
 
     def begin(self) -> None:
         for thread in self._threads:
             thread.start()
 
     def people_go_home(self) -> None:
-        self.still_working.set()
+        self.gone_home.set()
         self._threads[0].join(30)
 
     def end(self) -> None:
-        self.still_working.set()
+        self.gone_home.set()
         self._stop.set()
         for thread in self._threads:
             thread.join(30)
@@ -108,7 +108,7 @@ class Demand:
             self._send_back: 4,
         }  # fmt: skip
         acts, weights = list(what), list(what.values())
-        while not self.still_working.wait(self._dice.expovariate(self.rate)):
+        while not self.gone_home.wait(self._dice.expovariate(self.rate)):
             act = self._dice.choices(acts, weights)[0]
             said = act()
             if said is not None:
@@ -183,7 +183,7 @@ class Demand:
         count = 0.0
         while not self._stop.wait(dice.uniform(0.5, 1.2)):
             self.warehouse.read()
-            self.warehouse.ship(0.5)
+            self.warehouse.ship(1.0 if self.gone_home.is_set() else 0.5)
             if time.monotonic() >= count:
                 self.warehouse.count()
                 count = time.monotonic() + dice.uniform(2.0, 4.0)

@@ -145,6 +145,8 @@ class Postgres:
         if found:
             with suppress(ProcessLookupError):
                 os.kill(dice.choice(found)[0], signal.SIGKILL)
+            time.sleep(0.5)
+            self.start()  # waits until it has recovered
 
     def remove(self) -> None:
         self._server.remove()

@@ -195,6 +195,16 @@ def test_a_child_deep_in_a_query_does_not_block_the_restart(
     assert head_of(server) != first
 
 
+def test_who_comes_while_the_server_recovers_waits(server: EmbeddedPostgres) -> None:
+    """kill -9 of one server process: the others are thrown out, while `postmaster.pid` goes on saying ready."""
+    url = server.database_url("hub")
+    for _ in range(5):
+        with psycopg.connect(url) as victim:
+            os.kill(victim.info.backend_pid, signal.SIGKILL)
+        with psycopg.connect(server.database_url("hub")) as connection:
+            assert connection.execute("select 1").fetchone() == (1,)
+
+
 def test_a_stale_pid_file_naming_a_living_process_is_seen_through(server: EmbeddedPostgres) -> None:
     server.start()
     server.stop()
