@@ -15,7 +15,9 @@ from tests.chaos.run import Plan, chaos
 def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long people and trouble go on")
-    parser.add_argument("--seed", default="", help="of people, trouble, faults and fates; drawn when left out")
+    parser.add_argument(
+        "--seed", default="", help="of people, trouble, faults and fates; drawn when left out"
+    )
     parser.add_argument("--rate", type=float, default=2.0, help="things people do in a second")
     parser.add_argument("--patience", type=float, default=60.0, help="seconds it may take to become quiet")
     parser.add_argument("--bug", choices=sorted(BUGS), help="plant a bug: the run must fail")

@@ -117,7 +117,9 @@ def _order_differences(order: Books, found: Mapping[str, Any]) -> Iterator[str]:
         return
     units: Counter[str] = Counter()
     for each in found["lines"]:
-        units[each["sku"]] += each["quantity"]["ordered"] - (0 if cancelled else each["quantity"]["cancelled"])
+        units[each["sku"]] += each["quantity"]["ordered"] - (
+            0 if cancelled else each["quantity"]["cancelled"]
+        )
     wanted = order["ordered"] if cancelled else order["units"]
     if units != wanted:
         yield f"units are {wanted} there and {dict(units)} in the hub"
@@ -170,7 +172,9 @@ def _offered(left: int, channel: str) -> int:
 def _units(hub: _Hub, others: Others) -> Line:
     """Opening + came - left - sold and still here - kept for carts, against the hub's numbers."""
     left = _left(others)
-    told = {f"{channel}/{sku}": _offered(units, channel) for channel in CHANNELS for sku, units in left.items()}
+    told = {
+        f"{channel}/{sku}": _offered(units, channel) for channel in CHANNELS for sku, units in left.items()
+    }
     found = {key: each["quantity"] for key, each in hub.entities["sellable"].items() if BAD_SKU not in key}
     line = Line("units left (books)", sum(told.values()), sum(found.values()), _different(told, found))
     for sku, units in left.items():
@@ -184,11 +188,14 @@ def _shown(hub: _Hub, others: Others, channel: str) -> Line:
     """What the channel shows, what the hub wants shown, and what the ledger believes is shown."""
     shown: Mapping[str, int] = others.books[channel]["shown"]
     wanted = {
-        sku: hub.entities["sellable"].get(f"{channel}/{sku}", {}).get("quantity") for sku in others.warehouse.opening
+        sku: hub.entities["sellable"].get(f"{channel}/{sku}", {}).get("quantity")
+        for sku in others.warehouse.opening
     }
     line = Line(f"units shown at {channel}", sum(shown.values()), sum(each or 0 for each in wanted.values()))
     line.differences = _different(shown, wanted)
-    rows = hub.rows("SELECT key, record FROM ledger WHERE system = :system AND flow = 'stock'", system=channel)
+    rows = hub.rows(
+        "SELECT key, record FROM ledger WHERE system = :system AND flow = 'stock'", system=channel
+    )
     ledger = {row.key.partition("/")[2]: _number(row.record) for row in rows}
     line.differences += [f"ledger: {one}" for one in _different(shown, ledger)]
     return line
@@ -200,14 +207,18 @@ def _number(record: Mapping[str, Any]) -> int:
 
 def _oversold(hub: _Hub, others: Others) -> Line:
     told = {sku: -units for sku, units in _left(others).items() if units < 0}
-    rows = hub.rows("SELECT sku, sum(units) AS units FROM stock_oversold WHERE resolved_at IS NULL GROUP BY sku")
+    rows = hub.rows(
+        "SELECT sku, sum(units) AS units FROM stock_oversold WHERE resolved_at IS NULL GROUP BY sku"
+    )
     found = {row.sku: int(row.units) for row in rows}
     return Line("units oversold", sum(told.values()), sum(found.values()), _different(told, found))
 
 
 def _prices(hub: _Hub, others: Others) -> Line:
     told = {
-        f"{channel}/{sku}": price for channel, books in others.books.items() for sku, price in books["prices"].items()
+        f"{channel}/{sku}": price
+        for channel, books in others.books.items()
+        for sku, price in books["prices"].items()
     }
     found = {key: (each["price"] or {}).get("amount") for key, each in hub.entities["listing"].items()}
     return Line("prices", len(told), len(found), _different(told, found))
@@ -267,7 +278,9 @@ def _shipments(hub: _Hub, others: Others) -> Line:
 def _events(hub: _Hub, others: Others, channel: str) -> Line:
     """Each event that was accepted is stored once for each flow it concerns; a lost one not at all."""
     stored: dict[str, Counter[str]] = defaultdict(Counter)
-    rows = hub.rows("SELECT event_id, flow FROM intake WHERE system = :system AND event_id IS NOT NULL", system=channel)
+    rows = hub.rows(
+        "SELECT event_id, flow FROM intake WHERE system = :system AND event_id IS NOT NULL", system=channel
+    )
     for row in rows:
         stored[row.event_id.partition(":")[0].partition("~")[0]][row.flow] += 1
     entries = others.books[channel]["events"]
@@ -295,7 +308,9 @@ def _nothing_open(hub: _Hub, others: Others) -> Line:
     if line.others:
         line.differences.append(f"{line.others} events are on their way")
     jobs = job_statuses(hub.connection)
-    line.differences += [f"job {job.task} {job.system}/{job.flow} is {job.state}: {job.error}" for job in jobs]
+    line.differences += [
+        f"job {job.task} {job.system}/{job.flow} is {job.state}: {job.error}" for job in jobs
+    ]
     deliveries = hub.rows("SELECT id, system, flow, attempts FROM delivery WHERE finished_at IS NULL")
     line.differences += [
         f"delivery {row.id} to {row.system}/{row.flow} is open, {row.attempts} attempts" for row in deliveries
@@ -325,7 +340,9 @@ def _feed(hub: _Hub) -> Line:
         SELECT e.kind, e.key, e.version, count(f.*) AS told, count(DISTINCT f.version) AS versions
         FROM entity AS e LEFT JOIN change_feed AS f ON f.entity_id = e.id GROUP BY e.id
     """)
-    line = Line("versions in the change feed", sum(row.version for row in rows), sum(row.told for row in rows))
+    line = Line(
+        "versions in the change feed", sum(row.version for row in rows), sum(row.told for row in rows)
+    )
     line.differences = [
         f"{row.kind} {row.key} has version {row.version}, the feed {row.told} rows of {row.versions} versions"
         for row in rows
@@ -364,5 +381,3 @@ def _road(hub: _Hub, placed: Sequence[Placed]) -> list[float]:
         if after and after[0].previous is not None and _number(after[0].record) < _number(after[0].previous):
             seconds.append(after[0].at.timestamp() - one.at)
     return seconds
-
-

@@ -83,7 +83,9 @@ class ShopDesk:
             return {
                 "orders": {
                     f"shop/{order['number']}": {
-                        "units": _units((line["sku"], line["currentQuantity"]) for line in order["lineItems"]),
+                        "units": _units(
+                            (line["sku"], line["currentQuantity"]) for line in order["lineItems"]
+                        ),
                         "ordered": _units((line["sku"], line["quantity"]) for line in order["lineItems"]),
                         "total": int(float(order["currentTotalPriceSet"]["shopMoney"]["amount"])),
                         "cancelled": bool(order["cancelledAt"]),
@@ -100,7 +102,8 @@ class ShopDesk:
                 },
                 "returns": {},
                 "shown": {
-                    variant["sku"]: self.shop.available(variant["sku"]) for variant in self.shop.variants.values()
+                    variant["sku"]: self.shop.available(variant["sku"])
+                    for variant in self.shop.variants.values()
                 },
                 "prices": {variant["sku"]: int(variant["price"]) for variant in self.shop.variants.values()},
             }
@@ -116,7 +119,7 @@ class TillDesk:
         )
         self.seller.postman = _TillPost(post)
 
-    def buy(self, sku: str, units: int, scene: str = "plain") -> Said | None:  # noqa: ARG002
+    def buy(self, sku: str, units: int, scene: str = "plain") -> Said | None:
         with self.seller.lock:
             if self.seller.stock(sku, STORE) < units:
                 return None
@@ -124,10 +127,12 @@ class TillDesk:
                 "display_name": "見本 花子", "phone_number": "0312345678", "email_address": "buyer@example.jp",
                 "address": ADDRESS,
             }  # fmt: skip
-            order = register.order_ahead(self.seller, STORE, [(sku, units)], kind="SHIPMENT", recipient=recipient)
+            order = register.order_ahead(
+                self.seller, STORE, [(sku, units)], kind="SHIPMENT", recipient=recipient
+            )
             return {"order": order["id"], "key": f"tills/{order['id']}"}
 
-    def cancel(self, order: str, restock: bool = False) -> bool:  # noqa: ARG002  (the register always restocks)
+    def cancel(self, order: str, restock: bool = False) -> bool:
         with self.seller.lock:
             if self.seller.orders[order]["state"] != "OPEN":
                 return False

@@ -24,7 +24,7 @@ from tests.chaos.warehouse import Warehouse
 __all__ = ["Channel", "Demand", "Placed", "Reservations"]
 
 SCENES = ("plain", "plain", "plain", "cod", "guest", "dated", "line_discount", "pending", "edited")
-"""Kinds of orders of the shop: paid, cash on delivery, without an account, not paid yet, changed after it was placed."""
+"""Kinds of orders of the shop: paid, cash on delivery, without an account, not paid yet, changed afterwards, ..."""
 
 
 class Channel:
@@ -104,8 +104,8 @@ class Demand:
 
     def _people(self) -> None:
         what: dict[Callable[[], str | None], float] = {
-            self._buy: 66, self._call_off: 9, self._goods_come: 7, self._write_off: 2, self._price: 6,
-            self._send_back: 4,
+            self._buy: 62, self._call_off: 8, self._think_better_of_it: 5, self._goods_come: 7, self._write_off: 2,
+            self._price: 6, self._send_back: 4,
         }  # fmt: skip
         acts, weights = list(what), list(what.values())
         while not self.gone_home.wait(self._dice.expovariate(self.rate)):
@@ -134,10 +134,15 @@ class Demand:
         self.placed.append(Placed(channel, bought["order"], bought["key"], sku, time.time()))
         return f"{bought['key']}: {units} x {sku} ({scene})"
 
+    def _think_better_of_it(self) -> str | None:
+        """Bought and called off at once: the hub may see both together, and the channel's own number moves twice."""
+        bought = self._buy()
+        return None if bought is None else f"{bought}; {self._call(self.placed[-1])}"
+
     def _call_off(self) -> str | None:
-        if not self.placed:
-            return None
-        one = self._dice.choice(self.placed[-15:])
+        return self._call(self._dice.choice(self.placed[-15:])) if self.placed else None
+
+    def _call(self, one: Placed) -> str | None:
         restock = self._dice.random() < 0.5
         with self.warehouse.lock:
             if not self.warehouse.call_off(one.key):
@@ -239,9 +244,7 @@ class Reservations:
         ttl = timedelta(seconds=3) if brief else timedelta(hours=1)
         try:
             self._surely(
-                lambda: reserve(
-                    self._engine, sku=sku, quantity=units, channel=channel, key=key, ttl=ttl
-                )
+                lambda: reserve(self._engine, sku=sku, quantity=units, channel=channel, key=key, ttl=ttl)
             )
         except (NotEnough, NotReservable):
             self.done["reservation refused"] += 1

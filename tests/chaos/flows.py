@@ -1,7 +1,7 @@
 """The scheduled road without Airflow: what the tasks of the DAGs call, in a process of its own, over and over.
 
-A task of `dags/operators.py` opens the hub and calls `hub.pull` or `hub.push`, and Airflow tries it again when it fails.
-So does this, with its own short timetable; two at once, so that flows meet each other and the workers.
+A task of `dags/operators.py` opens the hub and calls `hub.pull` or `hub.push`, and Airflow tries it again when it
+fails. So does this, with its own short timetable; two at once, so that flows meet each other and the workers.
 """
 
 from __future__ import annotations

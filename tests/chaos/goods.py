@@ -46,5 +46,6 @@ def shop_goods(skus: list[Sku]) -> list[ShopGood]:
 
 def till_goods(skus: list[Sku]) -> list[TillGood]:
     return [
-        TillGood(f"銘茶 {one.sku}", "メイチャ", "tea", "in8", ((one.sku, "", one.price, None, ()),)) for one in skus
+        TillGood(f"銘茶 {one.sku}", "メイチャ", "tea", "in8", ((one.sku, "", one.price, None, ()),))
+        for one in skus
     ]

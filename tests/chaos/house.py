@@ -24,7 +24,12 @@ SHOP = """\
 system: shop
 connector: shopify
 title: {{ja: 自社サイト, en: Own shop}}
-settings: {{shop: tsunagi-sandbox.myshopify.com, base_url: "{url}", location: 東京倉庫, restore_rate: 1000, bucket_size: 20000}}
+settings:
+  shop: tsunagi-sandbox.myshopify.com
+  base_url: "{url}"
+  location: 東京倉庫
+  restore_rate: 1000
+  bucket_size: 20000
 constants: {{channel: shop}}
 owner: web desk
 flows:
@@ -173,4 +178,3 @@ class House:
     def command(self, *arguments: str, bug: str | None = None) -> Sequence[str]:
         """The hub's own command, with a planted bug where one is wanted."""
         return [sys.executable, "-W", "ignore", "-m", "tests.chaos.launch", bug or "-", *arguments]
-

@@ -1,4 +1,4 @@
-"""Takes a channel's events to the hub's gateways: signed, again until they are accepted, and as unreliable as posts are.
+"""Takes a channel's events to the hub's gateways: signed, again until they are accepted, as unreliable as posts are.
 
 Each event has a fate: it goes plainly, comes twice, late (so that others overtake it), or never. What became of every
 single one stands in the journal, against which the hub's intake is held in the end.
@@ -94,7 +94,9 @@ class Post:
         with self._there:
             return [vars(entry) | {"outcomes": dict(entry.outcomes)} for entry in self.journal.values()]
 
-    def _put(self, wait: float, entry: Entry, headers: Mapping[str, str], body: bytes, tries: int = 0) -> None:
+    def _put(
+        self, wait: float, entry: Entry, headers: Mapping[str, str], body: bytes, tries: int = 0
+    ) -> None:
         self._number += 1
         letter = Letter(time.monotonic() + wait, self._number, entry, headers, body, tries)
         heapq.heappush(self._letters, letter)

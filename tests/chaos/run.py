@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from rich.console import Console
@@ -61,7 +62,9 @@ def chaos(plan: Plan, console: Console) -> bool:
             more = f" BUG={plan.bug}" if plan.bug else ""
             more += " AIRFLOW=1" if plan.airflow else ""
             console.print(f"logs: {folder / 'home' / 'logs'}", highlight=False, soft_wrap=True)
-            console.print(f"again: make chaos SECONDS={plan.seconds:g} SEED={plan.seed}{more}", highlight=False)
+            console.print(
+                f"again: make chaos SECONDS={plan.seconds:g} SEED={plan.seed}{more}", highlight=False
+            )
     return good
 
 
@@ -185,7 +188,7 @@ class _Run:
 
     def _quiet(
         self, hub: Hub, channels: dict[str, Channel], demand: Demand, carts: Reservations
-    ) -> tuple[Balance, dict[str, dict[str, object]]]:
+    ) -> tuple[Balance, dict[str, dict[str, Any]]]:
         """Wait until everything agrees twice in a row, or patience ends. The warehouse goes on working meanwhile."""
         until = time.monotonic() + self.plan.patience
         agreed = 0

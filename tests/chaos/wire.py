@@ -1,11 +1,11 @@
 """The road to a channel, as bad as roads are: an ASGI layer in front of a stand-in that makes calls fail.
 
-    429         told to wait, with Retry-After; nothing was done
-    500         nothing was done, and it does not say so
-    503         nothing was done, with Retry-After
-    lost        done, but the answer never comes: after a while the line is cut
-    cut         done, and the line is cut in the middle of the answer
-    slow        done, after a while
+429         told to wait, with Retry-After; nothing was done
+500         nothing was done, and it does not say so
+503         nothing was done, with Retry-After
+lost        done, but the answer never comes: after a while the line is cut
+cut         done, and the line is cut in the middle of the answer
+slow        done, after a while
 """
 
 from __future__ import annotations
@@ -23,7 +23,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["SHARES", "Wire"]
 
-SHARES: Mapping[str, float] = {"429": 0.03, "500": 0.025, "503": 0.02, "lost": 0.03, "cut": 0.03, "slow": 0.04}
+SHARES: Mapping[str, float] = {
+    "429": 0.03,
+    "500": 0.025,
+    "503": 0.02,
+    "lost": 0.03,
+    "cut": 0.03,
+    "slow": 0.04,
+}
 """Of all calls; the rest goes well."""
 CONTROL = "/_chaos"
 
@@ -67,7 +74,9 @@ class Wire:
             case "500":
                 await PlainTextResponse("<html>Internal Server Error</html>", 500)(scope, receive, send)
             case "503" | "outage":
-                await PlainTextResponse("maintenance", 503, headers={"Retry-After": "1"})(scope, receive, send)
+                await PlainTextResponse("maintenance", 503, headers={"Retry-After": "1"})(
+                    scope, receive, send
+                )
             case "slow":
                 await asyncio.sleep(self._seconds())
                 await self.app(scope, receive, send)
