@@ -12,6 +12,7 @@ from hub.cli.opening import open_hub, ready
 from hub.cli.output import Json, cell, good, json_line, say, show_table, waiting, wrong
 from hub.cli.serve import tell_now
 from hub.cli.stock import tell_oversold
+from hub.cli.subscribers import tell_subscribers
 from hub.words import Words
 
 if TYPE_CHECKING:
@@ -118,6 +119,8 @@ def status(
         else:
             _show_status(rows, hub.systems)
         tell_now(hub, system, json=json)
+        if system is None:
+            tell_subscribers(hub, json=json)
         tell_oversold(hub)
         for fault in hub.systems.faults:
             wrong(str(fault), error=True)

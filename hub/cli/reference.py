@@ -74,6 +74,47 @@ EXAMPLES: dict[str, list[tuple[str, Words]]] = {
             Words("急ぎだけを別のマシンで", "the urgent lane on a machine of its own"),
         ),
     ],
+    "subscriber add": [
+        (
+            "subscriber add erp --url https://erp.example.jp/hooks --kinds order,sellable",
+            Words("受注と在庫数を知らせる", "told of orders and of what may be sold"),
+        ),
+        (
+            "subscriber add mall --url https://mall.example.jp/in --kinds sellable --channels rakuten,yahoo",
+            Words("2つのチャネルだけ", "of two channels only"),
+        ),
+    ],
+    "subscriber list": [("subscriber list", Words("待ち・失敗の件数", "what waits, what fails"))],
+    "subscriber show": [("subscriber show erp --json", Words("設定と様子", "settings, and how it is doing"))],
+    "subscriber change": [
+        ("subscriber change erp --kinds order,sellable,product", Words("種類を増やす", "one kind more"))
+    ],
+    "subscriber pause": [
+        (
+            'subscriber pause erp --reason "maintenance until 3 am"',
+            Words("理由を付けて停止", "with the reason"),
+        )
+    ],
+    "subscriber resume": [("subscriber resume erp", Words("止めた所から続ける", "goes on where it stopped"))],
+    "subscriber remove": [("subscriber remove erp", Words("登録を削除", "told no more"))],
+    "subscriber rotate-secret": [
+        ("subscriber rotate-secret erp", Words("旧鍵は24時間併用", "the old one signs for 24 hours too")),
+        ("subscriber rotate-secret erp --overlap 0s", Words("漏えいしたとき", "one that leaked")),
+    ],
+    "subscriber test": [("subscriber test erp", Words("pingを送る", "sends a ping"))],
+    "subscriber attempts": [
+        ("subscriber attempts erp --failed", Words("失敗だけ", "only failed ones")),
+        ("subscriber attempts erp --event msg_0123", Words("1件の全試行", "of one message")),
+    ],
+    "subscriber failed": [("subscriber failed", Words("断念したメッセージ", "messages given up"))],
+    "subscriber replay": [
+        ("subscriber replay erp --failed", Words("断念した分すべて", "all that were given up")),
+        (
+            "subscriber replay erp --from 2026-11-20T09:00",
+            Words("この時刻以降に変わったもの", "all that changed since"),
+        ),
+    ],
+    "subscriber send": [("subscriber send", Words("ワーカーなしで今すぐ", "now, without a worker"))],
     "quarantine list": [
         ("quarantine list --system core", Words("core の分だけ", "those of core")),
         ("quarantine list --state all --json", Words("処理済みも含めて", "also those that are done")),

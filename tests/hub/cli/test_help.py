@@ -67,6 +67,9 @@ def test_every_command_of_the_plan_is_there() -> None:
         "init", "check", "pull", "push", "status", "preview", "quarantine list", "quarantine show", "quarantine replay",
         "quarantine discard", "explain", "stock", "export", "new connector", "schema export", "demo", "stop",
         "gateway", "worker",
+        "subscriber add", "subscriber list", "subscriber show", "subscriber change", "subscriber pause",
+        "subscriber resume", "subscriber remove", "subscriber rotate-secret", "subscriber test", "subscriber attempts",
+        "subscriber failed", "subscriber replay", "subscriber send",
     }  # fmt: skip
     assert {path for path, _ in commands("en")} == wanted
 
