@@ -206,7 +206,14 @@ def _number(record: Mapping[str, Any]) -> int:
 
 
 def _oversold(hub: _Hub, others: Others) -> Line:
-    told = {sku: -units for sku, units in _left(others).items() if units < 0}
+    """Units of orders that still wait and are not there. A cart that waits for units has bought nothing yet."""
+    waiting: Counter[str] = Counter()
+    for books in others.books.values():
+        for key, order in books["orders"].items():
+            if not order["cancelled"] and not others.warehouse.shipped(key):
+                waiting.update(order["units"])
+    left = {sku: min(-units, waiting[sku]) for sku, units in _left(others).items() if units < 0}
+    told = {sku: units for sku, units in left.items() if units}
     rows = hub.rows(
         "SELECT sku, sum(units) AS units FROM stock_oversold WHERE resolved_at IS NULL GROUP BY sku"
     )
