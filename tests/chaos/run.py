@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
+from psycopg import sql
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
@@ -31,6 +33,12 @@ from tests.chaos.supervisor import Postgres, Supervisor, Trouble
 from tests.chaos.warehouse import Warehouse
 
 __all__ = ["Plan", "chaos"]
+
+TABLES = (
+    "entity", "change_feed", "intake", "ledger", "delivery", "delivery_change", "delivery_attempt", "quarantine",
+    "record", "flow_state", "flow_run", "stock_free", "stock_demand", "stock_oversold", "stock_reservation",
+    "stock_dirty",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +184,8 @@ class _Run:
         balance, books = self._quiet(hub, channels, demand, carts)
         settled = time.monotonic() - last
         demand.end()
+        if balance.differences:
+            self._keep_tables()
         for line in (demand.failed, carts.failed):
             balance.lines[-1].differences += [f"the play itself failed: {what}" for what in line]
         show(
@@ -185,6 +195,21 @@ class _Run:
             did=demand.done + carts.done, folder=self.house.folder,
         )  # fmt: skip
         return not balance.differences
+
+    def _keep_tables(self) -> None:
+        """The hub's tables as CSV beside the logs: the database itself does not outlive the run."""
+        folder = self.house.folder / "tables"
+        folder.mkdir()
+        with psycopg.connect(self.postgres.url()) as connection:
+            for table in TABLES:
+                with (
+                    (folder / f"{table}.csv").open("wb") as file,
+                    connection.cursor().copy(
+                        sql.SQL("COPY {} TO STDOUT (FORMAT CSV, HEADER)").format(sql.Identifier(table))
+                    ) as rows,
+                ):
+                    for part in rows:
+                        file.write(part)
 
     def _quiet(
         self, hub: Hub, channels: dict[str, Channel], demand: Demand, carts: Reservations

@@ -181,7 +181,9 @@ class Warehouse:
     def _put(self, name: str, columns: str, rows: Iterable[Mapping[str, str]]) -> None:
         self._files[name] += 1
         text = io.StringIO()
-        writer = csv.DictWriter(text, _COLUMNS[columns], restval="", quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+        writer = csv.DictWriter(
+            text, _COLUMNS[columns], restval="", quoting=csv.QUOTE_ALL, lineterminator="\r\n"
+        )
         writer.writeheader()
         writer.writerows(rows)
         path = self.folder / "out" / f"{name}_{datetime.now(JST):%Y%m%d}_{self._files[name]:04d}.csv"
