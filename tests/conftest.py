@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,6 +64,14 @@ def _tidy_up_killed_runs() -> None:
 def _remove(home: Path) -> None:
     EmbeddedPostgres(Home(home)).remove()
     shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_consoles() -> None:
+    """A console keeps the width it was made with; tests set their own."""
+    if output := sys.modules.get("hub.cli.output"):
+        output.out.cache_clear()
+        output.err.cache_clear()
 
 
 def in_database(url: str, name: str) -> str:
