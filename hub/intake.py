@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import IO, Any
 
 import orjson
-from sqlalchemy import Connection, Engine, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, case, delete, func, insert, select, text, update
 
 from connectors.contract import Fault, Page, Record, SeenFile, Source
+from hub.store.erasure_tables import erased_row
 from hub.store.tables import flow_state, intake, intake_body, quarantine
 
 __all__ = ["Intake", "IntakeHistory", "decode", "load_intake", "open_body", "store_page", "unprocessed"]
@@ -42,6 +43,8 @@ class Intake:
     event_id: str | None = None
     fetch_ids: tuple[str, ...] = ()
     attempts: int = 0
+    erased: tuple[int, ...] = ()
+    """Positions of rows that were blanked, because the person they told of was erased."""
 
 
 def _body_of(page: Page) -> IO[bytes]:
@@ -124,19 +127,27 @@ def unprocessed(connection: Connection, system: str, flow: str) -> list[int]:
     return list(rows)
 
 
+_ERASED = func.array(
+    select(erased_row.c.position)
+    .where(erased_row.c.intake_id == intake.c.id)
+    .order_by(erased_row.c.position)
+    .scalar_subquery()
+)
+
+
 def load_intake(connection: Connection, intake_id: int) -> Intake:
     """The intake's row. Raises LookupError when there is none."""
     row = connection.execute(
         select(
             intake.c.id, intake.c.system, intake.c.flow, intake.c.source, intake.c.name, intake.c.media_type,
             intake.c.sha256, intake.c.size, intake.c.params, intake.c.deleted, intake.c.complete, intake.c.state,
-            intake.c.received_at, intake.c.event_id, intake.c.fetch_ids, intake.c.attempts,
+            intake.c.received_at, intake.c.event_id, intake.c.fetch_ids, intake.c.attempts, _ERASED.label("erased"),
         ).where(intake.c.id == intake_id)
     ).one_or_none()  # fmt: skip
     if row is None:
         raise LookupError(f"there is no intake {intake_id}")
     values = dict(row._mapping)
-    lists = {name: tuple(values[name]) for name in ("deleted", "fetch_ids")}
+    lists = {name: tuple(values[name]) for name in ("deleted", "fetch_ids", "erased")}
     return Intake(**{**values, **lists})
 
 
@@ -176,7 +187,17 @@ def open_body(engine: Engine, intake_id: int) -> IO[bytes]:
 
 
 def decode(engine: Engine, item: Intake, source: Source, config: Any) -> Iterator[Record | Fault]:
-    """The records of a stored page. Pure in what it reads: the same intake gives the same records each time."""
+    """The records of a stored page, without those of erased persons. Pure in what it reads: the same intake gives the
+    same records each time.
+    """
+    if item.erased:
+        gone = frozenset(item.erased)
+        yield from (row for row in _decode(engine, item, source, config) if row.position not in gone)
+    else:
+        yield from _decode(engine, item, source, config)
+
+
+def _decode(engine: Engine, item: Intake, source: Source, config: Any) -> Iterator[Record | Fault]:
     with open_body(engine, item.id) as body:
         if item.event_id is not None:
             for position, data in enumerate(_event_records(body.read(), item.params)):
@@ -228,11 +249,12 @@ def event_records(connection: Connection, intake_ids: Sequence[int]) -> dict[int
 
 
 def finish(connection: Connection, intake_id: int, counts: Mapping[str, Any]) -> None:
-    """The page was taken in."""
+    """The page was taken in. One whose bytes had to go because of an erased person stays erased."""
+    state = case((intake.c.state == "erased", "erased"), else_="processed")
     connection.execute(
         update(intake)
         .where(intake.c.id == intake_id)
-        .values(state="processed", processed_at=func.now(), counts=dict(counts))
+        .values(state=state, processed_at=func.now(), counts=dict(counts))
     )
 
 

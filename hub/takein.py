@@ -16,6 +16,8 @@ from sqlalchemy import Connection, Engine, text
 
 from connectors.contract import Deletes, Fault, Record, Source
 from hub.entities import Draft, Raced, Written, content_of, write_drafts
+from hub.erasure.guard import Guard, open_guard
+from hub.erasure.pages import blank_rows
 from hub.intake import Intake, decode
 from hub.progress import Counter
 from hub.quarantine import (
@@ -72,6 +74,10 @@ class TakenIn(TakeIn):
     """Quarantine subjects of what can only be named by its place in the page, or by its bytes."""
     overtaken: set[int] = field(default_factory=set)
     """Replay: positions of records that a newer page has brought meanwhile."""
+    blank: set[int] = field(default_factory=set)
+    """Positions of rows that tell of an erased person: they do not stay in the stored page."""
+    keep: set[int] = field(default_factory=set)
+    """Positions that stay: an erased person has come back by them."""
 
     def counts(self) -> dict[str, int]:
         """Only the numbers, for the intake's row."""
@@ -90,6 +96,8 @@ class TakenIn(TakeIn):
         self.unreadable += other.unreadable
         self.again |= other.again
         self.overtaken |= other.overtaken
+        self.blank |= other.blank
+        self.keep |= other.keep
         for kind, count in other.kinds.items():
             self.kinds[kind] = self.kinds.get(kind, 0) + count
 
@@ -122,6 +130,8 @@ class Setting:
     counter: Counter = _UNWATCHED
     places: Sequence[tuple[int, int]] = ()
     """Several pages taken in as one: where a position lies, as page and position in it."""
+    guard: Guard | None = None
+    """Keeps erased persons erased; None while there are none."""
 
     def place(self, position: int) -> tuple[int, int]:
         """The page a position is of, and where it stands there."""
@@ -151,6 +161,7 @@ def take_in(
 
     with engine.connect() as connection:
         waiting = waiting_keys(connection, system=item.system, flow=item.flow, before=item.id)
+        guard = open_guard(connection)
     result = TakenIn()
     for number, mapping in enumerate(mappings):
         setting = Setting(
@@ -170,11 +181,13 @@ def take_in(
             order=source.order,
             listing=number == 0 and source.deletes is Deletes.ABSENCE,
             counter=counter,
+            guard=guard,
         )
         # a group whose rows do not stand together must be known before its first part is taken in
         apart = mapping.rows_apart(records(), context)
         result.join(take_in_records(setting, records(), apart))
     with engine.begin() as connection:
+        blank_rows(connection, item, source, config, result.blank - result.keep)
         close_rest(
             connection, system=item.system, flow=item.flow, intake_id=item.id, again=result.again,
             overtaken=result.overtaken, only=only, replayed=replay,
@@ -317,6 +330,7 @@ def _write_chunk(connection: Connection, setting: Setting, chunk: Sequence[Unit 
     }
     known = _known(connection, setting, units)
     drafts: list[Draft] = []
+    rows: dict[int, Sequence[int]] = {}
     refused: list[str] = []
     through: list[str] = []
     for record_id, unit in units.items():
@@ -344,6 +358,16 @@ def _write_chunk(connection: Connection, setting: Setting, chunk: Sequence[Unit 
             result.skipped += 1
         else:
             drafts.append(draft)
+            rows[id(draft)] = unit.positions
+    screened = None
+    if setting.guard is not None:
+        screened = setting.guard.screen(connection, setting.system, setting.mapping.entity, drafts, rows)
+        drafts = screened.drafts
+        refused = _without_erased(connection, setting.guard, setting, units, refused, refusals, result)
+        result.skipped += screened.passed_over
+        result.blank.update(screened.blank)
+        result.keep.update(screened.keep)
+        result.notes.extend(screened.notes)
     written = write_drafts(
         connection,
         system=setting.system,
@@ -354,6 +378,8 @@ def _write_chunk(connection: Connection, setting: Setting, chunk: Sequence[Unit 
         drafts=drafts,
         authority=setting.authority,
     )
+    if setting.guard is not None and screened is not None:
+        setting.guard.settle(connection, setting.mapping.entity, screened)
     result.note(written)
     distinct = len({draft.key for draft in drafts})
     result.superseded += len(drafts) - distinct
@@ -422,6 +448,21 @@ def _resolve(connection: Connection, setting: Setting, through: Sequence[str]) -
     keys = setting.waiting.intersection(through)
     if keys:
         resolve_keys(connection, **names, before=setting.intake_id, keys=list(keys))
+
+
+def _without_erased(
+    connection: Connection, guard: Guard, setting: Setting, units: Mapping[str, Unit], refused: Sequence[str],
+    refusals: list[Refusal], result: TakenIn,
+) -> list[str]:  # fmt: skip
+    """The refused records without those of erased persons: nothing of them is kept, so there is nothing to mend."""
+    ids = {name: units[name].external_id for name in refused}
+    erased = guard.old(connection, setting.system, setting.mapping.entity, sorted(set(ids.values())))
+    gone = {name for name, external in ids.items() if external in erased}
+    for name in gone:
+        result.blank.update(units[name].positions)
+    result.skipped += len(gone)
+    refusals[:] = [refusal for refusal in refusals if refusal.subject not in gone]
+    return [name for name in refused if name not in gone]
 
 
 def _remember_refused(

@@ -12,7 +12,9 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from connectors.contract import Record, Source
-from hub.intake import event_records
+from hub.erasure.guard import open_guard
+from hub.erasure.pages import blank_rows
+from hub.intake import event_records, load_intake
 from hub.quarantine import waiting_keys
 from hub.takein import Setting, TakenIn, take_in_records
 from mappings import Mapping as RecordMapping
@@ -45,6 +47,7 @@ def take_in_events(
     with engine.connect() as connection:
         bodies = event_records(connection, intake_ids)
         waiting = waiting_keys(connection, system=system, flow=flow, before=intake_ids[0])
+        guard = open_guard(connection)
     places = [(event, n) for event in intake_ids for n in range(len(bodies.get(event, ())))]
 
     def records() -> Iterator[Record]:
@@ -55,9 +58,14 @@ def take_in_events(
         setting = Setting(
             engine, system, flow, context, authority, mapping, source.key, intake_ids[0], number == 0,
             waiting=waiting if number == 0 else frozenset(), order=source.order, places=places,
+            guard=guard,
         )  # fmt: skip
         result.join(take_in_records(setting, records()))
     with engine.begin() as connection:
+        gone = [places[position] for position in result.blank - result.keep]
+        for event in sorted({event for event, _ in gone}):
+            item = load_intake(connection, event)
+            blank_rows(connection, item, source, None, [n for one, n in gone if one == event])
         counts = [len(bodies.get(event, ())) for event in intake_ids]
         connection.execute(_FINISH, {"ids": list(intake_ids), "records": counts})
     return result

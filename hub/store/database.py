@@ -24,6 +24,7 @@ __all__ = [
     "copy_rows",
     "digest",
     "driver",
+    "lock_number",
     "migrate",
     "open_engine",
     "schema_is_current",
@@ -109,13 +110,18 @@ def copy_rows(
             copy.write_row(row)
 
 
+def lock_number(name: str) -> int:
+    """The number of the advisory lock of that name."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
+
+
 @contextmanager
 def try_lock(engine: Engine, name: str) -> Iterator[bool]:
     """Hold the lock `name` for the body of the with-statement, if nobody else does.
 
     The lock belongs to a database session of its own: it ends with the process, however that dies.
     """
-    number = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
+    number = lock_number(name)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         held = bool(connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": number}))
         try:

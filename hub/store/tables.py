@@ -368,6 +368,8 @@ account_token = Table(
 )
 
 import hub.store.api_tables  # noqa: E402
+import hub.store.erasure_tables  # noqa: E402
 import hub.store.people_tables  # noqa: E402
+import hub.store.reconcile_tables  # noqa: E402
 import hub.store.stock_tables  # noqa: E402  (its tables belong to the same metadata)
 import hub.store.subscriber_tables  # noqa: E402, F401
