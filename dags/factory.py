@@ -22,6 +22,7 @@ from dags.decisions import FlowRetryPolicy
 from dags.flow_docs import FlowText, flow_doc
 from dags.forms import pull_form, push_form
 from dags.operators import HousekeepingOperator, PullOperator, PushOperator
+from dags.people import PEOPLE, people_dag
 from hub.calendar import BusinessTimes
 from hub.derive import FACTS
 from hub.home import Settings
@@ -84,6 +85,9 @@ def build(settings: Settings, only: str | None = None) -> Built:
                 built.dags[dag_id] = _flow_dag(dag_id, loaded, system, name, kinds, settings.lang)
             except Exception as error:  # noqa: BLE001  one broken flow must not hide the others
                 built.faults.append(_unexpected(system, error, "flows", name).words)
+    brings_customers = any({"pull", "customer"} <= set(dag.tags) for dag in built.dags.values())
+    if only == PEOPLE or (only is None and brings_customers):
+        built.dags[PEOPLE] = people_dag(settings.lang, asset("customer"), TASK, START)
     if only in (None, HOUSEKEEPING):
         built.dags[HOUSEKEEPING] = _housekeeping(settings.lang)
     return built

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from hub.engine import Hub
     from hub.reports import PullReport, PushReport
 
-__all__ = ["HousekeepingOperator", "PullOperator", "PushOperator", "given"]
+__all__ = ["HousekeepingOperator", "HubOperator", "PullOperator", "PushOperator", "given"]
 
 NOTES_SHOWN = 20
 """Notes of a run that go into its summary; all of them are in the log."""
 
 
-class _HubOperator(BaseOperator):
+class HubOperator(BaseOperator):
     """Opens the hub, runs, says in the operator's language what came of it or what to do."""
 
     title: Words
@@ -54,7 +54,7 @@ class _HubOperator(BaseOperator):
         """Call the hub; returns the summary."""
 
 
-class _FlowOperator(_HubOperator):
+class _FlowOperator(HubOperator):
     def __init__(self, *, system: str, flow: str, title: Words, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.system = system
@@ -93,7 +93,7 @@ class PushOperator(_FlowOperator):
         return _small(report.as_dict())
 
 
-class HousekeepingOperator(_HubOperator):
+class HousekeepingOperator(HubOperator):
     """Deletes what has been kept long enough."""
 
     ui_color = "#f3f4f6"

@@ -12,8 +12,9 @@ import orjson
 from sqlalchemy import Connection, text
 
 from hub.derive import FACTS, order_facts_lock
-from hub.entities import content_of, merge_contents, rederive
+from hub.entities import Draft, content_of, merge_contents, rederive
 from hub.feed import enter_feed
+from hub.people.overlay import lay_links_over
 from hub.store.database import digest
 from hub.words import Words
 
@@ -89,6 +90,7 @@ _SHARED = text("""
     RETURNING entity_id
 """)
 _WORDS = text("SELECT system, content FROM contribution WHERE entity_id = :id ORDER BY updated_at, system")
+_HOLD = text("SELECT FROM entity WHERE id = :id FOR UPDATE")
 _REWRITE = text("""
     WITH written AS (
         UPDATE entity SET content = CAST(:content AS jsonb), hash = :hash, version = version + 1, updated_at = now()
@@ -169,9 +171,14 @@ def _remove(connection: Connection, origin: Origin, ids: list[int], owners: dict
 
 def _speak_without(connection: Connection, origin: Origin, entity_id: int, owners: dict[str, str]) -> None:
     """The other systems still speak of it: what they say is what it is now."""
+    connection.execute(_HOLD, {"id": entity_id})
     speakers = {row.system: row.content for row in connection.execute(_WORDS, {"id": entity_id})}
     if speakers:
-        _, content = content_of(origin.kind, merge_contents(speakers, owners))
+        model, content = content_of(origin.kind, merge_contents(speakers, owners))
+        if origin.kind == "customer":
+            draft = Draft("", b"", None, 0, model.key, content)
+            lay_links_over(connection, [draft])
+            content = draft.content
         connection.execute(
             _REWRITE,
             {

@@ -15,7 +15,7 @@ from typing import Any
 
 __all__ = ["address_key"]
 
-_DASHES = str.maketrans({dash: "-" for dash in "‐‑‒–—―−ｰー─━~〜"})
+_DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−ｰー─━~〜", "-"))
 _DIGIT = {"〇": 0, "零": 0, "一": 1, "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
 _TENS = {"十": 10, "百": 100, "千": 1000}
 # kanji that are numbers here: before a unit or a dash, or behind one at the end; 三田 and 六本木 are names

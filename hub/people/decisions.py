@@ -62,26 +62,25 @@ def _begin(connection: Connection, pair_id: int) -> Any:
 
 
 def accept(
-    connection: Connection, pair_id: int, *, by: str, survivors: Survivors, reason: str = "", survivor: str | None = None
-) -> int:  # fmt: skip
+    connection: Connection,
+    pair_id: int,
+    *,
+    by: str,
+    survivors: Survivors,
+    reason: str = "",
+    survivor: str | None = None,
+) -> int:
     """The two are one person; with what they are linked to already. `survivor` is the key of the one to survive.
 
-    A pair that was rejected before may be accepted: a person changed their mind. Returns how many customers changed.
+    A pair that was rejected before may be accepted: a person changed their mind; a link made by rules is confirmed.
+    Returns how many customers changed.
     Raises NoSuchPair, or CannotDecide when they are one person already, or are kept apart by another decision.
     """
     pair = _begin(connection, pair_id)
     if gone := connection.scalar(_GONE, {"ids": [pair.one_id, pair.other_id]}):
         raise CannotDecide(f"{gone} は削除されています。", f"{gone} has been deleted.")
-    ones, others = (_together(connection, side) for side in (pair.one_id, pair.other_id))
-    if pair.other_id in ones:
-        raise CannotDecide(
-            f"候補 {pair_id} の2人はすでに同一人物です。", f"Pair {pair_id}: the two are one person already."
-        )
-    if apart := connection.scalar(_APART, {"id": pair_id, "ones": ones, "others": others}):
-        raise CannotDecide(
-            f"候補 {apart} で別人と判定されているため、つなげません。先に候補 {apart} を見直してください。",
-            f"Pair {apart} says that they are different persons. Look at pair {apart} first.",
-        )
+    if not (pair.state == "linked" and pair.automatic):  # a person may confirm what rules did
+        _may_join(connection, pair)
     chosen = None
     if survivor is not None:
         keys = {connection.scalar(_KEY, {"id": side}): side for side in (pair.one_id, pair.other_id)}
@@ -94,6 +93,19 @@ def accept(
         chosen = keys[survivor]
     _decide(connection, pair_id, "linked", "accepted", by, reason, chosen)
     return settle(connection, [pair.one_id], survivors)
+
+
+def _may_join(connection: Connection, pair: Any) -> None:
+    ones, others = (_together(connection, side) for side in (pair.one_id, pair.other_id))
+    if pair.other_id in ones:
+        raise CannotDecide(
+            f"候補 {pair.id} の2人はすでに同一人物です。", f"Pair {pair.id}: the two are one person already."
+        )
+    if apart := connection.scalar(_APART, {"id": pair.id, "ones": ones, "others": others}):
+        raise CannotDecide(
+            f"候補 {apart} で別人と判定されているため、つなげません。先に候補 {apart} を見直してください。",
+            f"Pair {apart} says that they are different persons. Look at pair {apart} first.",
+        )
 
 
 def reject(connection: Connection, pair_id: int, *, by: str, reason: str) -> None:

@@ -67,8 +67,6 @@ def judge(rules: PeopleRules, held: Iterable[str], one: Columns, other: Columns)
     return Judgement(strongest, tuple(holding), against, tuple(sorted(asks)))
 
 
-
-
 @dataclass(slots=True)
 class Paired:
     """What a round came to.
@@ -93,26 +91,34 @@ class Paired:
 
 _DIRTY = text("SELECT entity_id FROM people_customer WHERE dirty ORDER BY entity_id LIMIT :limit")
 _CLEAN = text("UPDATE people_customer SET dirty = false WHERE entity_id = ANY(:ids)")
-_SIZED = """
-    WITH mine AS MATERIALIZED (
-        SELECT rule, digest, entity_id FROM people_block WHERE entity_id = ANY(:ids)
-    ), sized AS MATERIALIZED (
-        SELECT rule, digest, (
-            SELECT count(*) FROM (
-                SELECT FROM people_block AS o WHERE o.rule = m.rule AND o.digest = m.digest LIMIT :most + 1
-            ) AS counted
-        ) AS size FROM (SELECT DISTINCT rule, digest FROM mine) AS m
-    )
-"""
-_CROWDED = text(f"""{_SIZED}
-    SELECT m.rule, count(DISTINCT m.entity_id) AS customers FROM mine AS m JOIN sized AS s USING (rule, digest)
-    WHERE s.size > :most GROUP BY m.rule ORDER BY m.rule
+# customers that agree, by rule and digest; one more than may be paired shows that there are too many
+_GROUPS = text("""
+    CREATE TEMP TABLE IF NOT EXISTS people_group (
+        rule text, digest bigint, entity_id bigint, mine boolean, size bigint
+    ) ON COMMIT DELETE ROWS
 """)
-_MEETING = text(f"""{_SIZED}
+_EMPTY = text("TRUNCATE pg_temp.people_group")
+_GROUP = text("""
+    INSERT INTO pg_temp.people_group
+    WITH wanted AS MATERIALIZED (SELECT DISTINCT rule, digest FROM people_block WHERE entity_id = ANY(:ids))
+    SELECT * FROM (
+        SELECT w.rule, w.digest, o.entity_id, o.entity_id IN (SELECT unnest(CAST(:ids AS bigint[]))),
+               count(*) OVER (PARTITION BY w.rule, w.digest) AS n
+        FROM wanted AS w CROSS JOIN LATERAL (
+            SELECT entity_id FROM people_block WHERE rule = w.rule AND digest = w.digest LIMIT :most + 1
+        ) AS o
+    ) AS grouped WHERE n > 1
+""")
+_CROWDED = text("""
+    SELECT b.rule, count(DISTINCT b.entity_id) AS customers FROM people_block AS b
+    JOIN (SELECT DISTINCT rule, digest FROM pg_temp.people_group WHERE size > :most) AS g USING (rule, digest)
+    WHERE b.entity_id = ANY(:ids) GROUP BY b.rule ORDER BY b.rule
+""")
+_MEETING = text("""
     SELECT least(m.entity_id, o.entity_id) AS one, greatest(m.entity_id, o.entity_id) AS other,
            array_agg(DISTINCT m.rule) AS rules
-    FROM sized AS s JOIN mine AS m USING (rule, digest) JOIN people_block AS o USING (rule, digest)
-    WHERE s.size BETWEEN 2 AND :most AND o.entity_id <> m.entity_id
+    FROM pg_temp.people_group AS m JOIN pg_temp.people_group AS o USING (rule, digest)
+    WHERE m.mine AND m.size <= :most AND o.entity_id <> m.entity_id
     GROUP BY 1, 2 ORDER BY 1, 2
 """)
 _KNOWN = text("""
@@ -163,9 +169,14 @@ def pair_round(connection: Connection, rules: PeopleRules, limit: int) -> Paired
     if not ids:
         return result
     size = {"ids": ids, "most": rules.too_many}
+    connection.execute(_GROUPS)
+    connection.execute(_EMPTY)
+    connection.execute(_GROUP, size)
     for row in connection.execute(_CROWDED, size):
         result.crowded[row.rule] = row.customers
-    meeting = {(row.one, row.other): row.rules for row in connection.execute(_MEETING, size)}
+    meeting = {
+        (row.one, row.other): row.rules for row in connection.execute(_MEETING, {"most": rules.too_many})
+    }
     known = {(row.one_id, row.other_id): row for row in connection.execute(_KNOWN, {"ids": ids})}
     columns = _columns(connection, {side for pair in (*meeting, *known) for side in pair})
     judged = {
@@ -182,12 +193,11 @@ def pair_round(connection: Connection, rules: PeopleRules, limit: int) -> Paired
 
 def _columns(connection: Connection, ids: set[int]) -> dict[int, Columns]:
     names = [each.name for each in fields(Columns)]
-    found = {}
+    found: dict[int, Columns] = {}
     for row in connection.execute(_COLUMNS, {"ids": sorted(ids)}):
-        values = {name: getattr(row, name) for name in names}
-        found[row.entity_id] = Columns(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        )
+        values: dict[str, Any] = {name: getattr(row, name) for name in names}
+        many = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        found[row.entity_id] = Columns(**{**values, **many})
     return found
 
 

@@ -188,9 +188,7 @@ def _person(
         _show(member, overlay, changes)
 
 
-def _survivor(
-    members: Sequence[_Customer], chosen: Sequence[int], survivors: Survivors
-) -> _Customer:
+def _survivor(members: Sequence[_Customer], chosen: Sequence[int], survivors: Survivors) -> _Customer:
     """The one a person chose last; else by the rules, then the one registered first. Deleted ones come last."""
     by_id = {member.id: member for member in members if not member.deleted}
     for entity_id in chosen:

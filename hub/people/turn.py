@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import Connection, Engine, text
 
-from hub.feed import enter_feed, horizon, load_position, more_behind, read_feed, save_position
-from hub.feed import FeedPosition
+from hub.feed import FeedPosition, enter_feed, horizon, load_position, more_behind, read_feed, save_position
 from hub.people.columns import Columns, Folder, blocks_of
 from hub.people.overlay import without_overlay
 from hub.people.pairs import pair_round
@@ -100,7 +99,8 @@ _UPSERT = text(f"""
     SELECT entity_id, {", ".join(_NAMES)}, hash, true FROM pg_temp.people_stage
     ON CONFLICT (entity_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in (*_NAMES, "hash"))},
         dirty = true
-""")
+""")  # noqa: S608  (constants)
+_ANALYZE = text("ANALYZE people_customer, people_block, people_pair, people_member")
 _COPY_BLOCKS = "COPY people_block (rule, digest, entity_id) FROM STDIN (FORMAT BINARY)"
 
 
@@ -146,8 +146,12 @@ class _Turn:
     def run(self) -> None:
         with self.engine.begin() as connection:
             below = horizon(connection)
+        folded = self.result.folded
         while self._fold_round(below):
             pass
+        if self.result.folded - folded >= ROUND // 2:  # the planner must know before autovacuum tells it
+            with self.engine.begin() as connection:
+                connection.execute(_ANALYZE)
         while self._pair_round():
             pass
 

@@ -112,6 +112,7 @@ people_pair = Table(
 _STATE = people_pair.c.state
 Index("people_pair_open_idx", people_pair.c.id, postgresql_where=_STATE == "open")
 Index("people_pair_linked_idx", people_pair.c.one_id, postgresql_where=_STATE == "linked")
+Index("people_pair_linked_other_idx", people_pair.c.other_id, postgresql_where=_STATE == "linked")
 Index("people_pair_rejected_idx", people_pair.c.one_id, postgresql_where=_STATE == "rejected")
 
 # appended, never edited

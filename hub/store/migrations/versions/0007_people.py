@@ -71,9 +71,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("one_id", "other_id", name=op.f("people_pair_one_id_other_id_key")),
     )
     op.create_index(op.f("people_pair_other_id_idx"), "people_pair", ["other_id"])
-    for state, column in (("open", "id"), ("linked", "one_id"), ("rejected", "one_id")):
+    for name, state, column in (
+        ("open", "open", "id"), ("linked", "linked", "one_id"), ("linked_other", "linked", "other_id"),
+        ("rejected", "rejected", "one_id"),
+    ):  # fmt: skip
         where = sa.text(f"state = '{state}'")
-        op.create_index(f"people_pair_{state}_idx", "people_pair", [column], postgresql_where=where)
+        op.create_index(f"people_pair_{name}_idx", "people_pair", [column], postgresql_where=where)
     op.create_table(
         "people_decision",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
