@@ -53,13 +53,13 @@ def ready() -> Settings:
 
 
 @contextmanager
-def open_hub() -> Iterator[Hub]:
-    """The hub the environment describes; starts the embedded PostgreSQL where that is used."""
+def open_hub(*, threads: int = 1) -> Iterator[Hub]:
+    """The hub the environment describes; starts the embedded PostgreSQL where that is used. `threads` as `Hub.open`."""
     from hub.engine import Hub
 
     settings = ready()
     with waiting(Words("データベースを開いています", "opening the database")):
-        hub = Hub.open(settings)
+        hub = Hub.open(settings, threads=threads)
     with hub:
         yield hub
 

@@ -115,6 +115,21 @@ EXAMPLES: dict[str, list[tuple[str, Words]]] = {
         ),
     ],
     "subscriber send": [("subscriber send", Words("ワーカーなしで今すぐ", "now, without a worker"))],
+    "key create": [
+        (
+            "key create shop-web --scope read:product --scope reserve --channel shop",
+            Words(
+                "自社サイト用: 商品を読み、チャネル shop で取り置く",
+                "for a shop: read products, reserve for shop",
+            ),
+        ),
+        (
+            "key create crm --scope read:customer --expires 90d",
+            Words("顧客を読む、90日", "customers, for 90 days"),
+        ),
+    ],
+    "key list": [("key list", Words("失効したものも含めて", "revoked ones too"))],
+    "key revoke": [("key revoke shop-web", Words("名前かIDで", "by its name or id"))],
     "quarantine list": [
         ("quarantine list --system core", Words("core の分だけ", "those of core")),
         ("quarantine list --state all --json", Words("処理済みも含めて", "also those that are done")),

@@ -58,7 +58,10 @@ class _Answer(Exception):
 
 
 class Gateway:
-    """The application. `other` answers what is no webhook; health and counters are added to it."""
+    """The application. `other` answers what is no webhook; health and counters are added to it.
+
+    What it counts itself it may give as Prometheus text by a function `other.state.metrics`.
+    """
 
     def __init__(
         self,
@@ -230,6 +233,7 @@ class Gateway:
 
     async def _metrics(self) -> Response:
         text = self.counters.text(commits=self._arrivals.commits, events=self._arrivals.events)
+        text += getattr(self._other.state, "metrics", str)()
         return Response(text, media_type="text/plain; version=0.0.4")
 
 

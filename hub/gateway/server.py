@@ -1,4 +1,4 @@
-"""`tsunagi gateway`: uvicorn around the gateway."""
+"""`tsunagi gateway`: uvicorn around the gateway, with the API beside the webhooks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Literal
 
 import uvicorn
 
+from hub.api.app import beside_webhooks
 from hub.engine import Hub
 from hub.gateway.app import MAX_BYTES, Gateway
 
@@ -57,7 +58,7 @@ def server(
     """The server, to be run with `run(sockets=[bind(...)])` or `serve(...)`. It ends cleanly on SIGTERM and SIGINT."""
     return _Server(
         uvicorn.Config(
-            application or Gateway(hub, max_bytes=max_bytes),
+            application or Gateway(hub, other=beside_webhooks(hub), max_bytes=max_bytes),
             loop=loop,
             lifespan="on",
             log_config=None,
