@@ -16,6 +16,7 @@ __all__ = [
     "FeedPosition",
     "enter_feed",
     "horizon",
+    "in_feed",
     "load_position",
     "more_behind",
     "read_feed",
@@ -60,6 +61,13 @@ _FEED_LOCK = 0x7453_4645
 _ENTER = text(
     "SELECT pg_current_xact_id_if_assigned()::text FROM (SELECT pg_advisory_xact_lock_shared(:lock)) AS announced"
 )
+_ENTERED = text("""
+    SELECT EXISTS (
+        SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory' AND granted AND classid = 0
+        AND objid = CAST(:lock AS bigint)::oid
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    )
+""")
 _HORIZON = text("""
     WITH held AS MATERIALIZED (
         SELECT locktype, pid, database, classid, objid, transactionid FROM pg_locks WHERE granted
@@ -88,6 +96,11 @@ def enter_feed(connection: Connection) -> None:
     """
     if connection.scalar(_ENTER, {"lock": _FEED_LOCK}) is not None:
         raise RuntimeError("enter_feed comes before the first write of a transaction")
+
+
+def in_feed(connection: Connection) -> bool:
+    """Whether this transaction has announced itself, for who may be called before or after others wrote."""
+    return bool(connection.scalar(_ENTERED, {"lock": _FEED_LOCK}))
 
 
 def horizon(connection: Connection) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from hub.feed import enter_feed
+from hub.feed import enter_feed, in_feed
 from hub.people.persons import Survivors, alone, groups, settle
 from hub.words import HubError
 
@@ -161,9 +161,6 @@ def _decide(
 
 # ---------------------------------------------------------------- forgetting
 
-_ENTERED = text("""
-    SELECT pg_current_xact_id_if_assigned() IS NOT NULL
-""")
 _LINKED_TO = text("""
     SELECT one_id + other_id - s.id AS id FROM unnest(CAST(:ids AS bigint[])) AS s(id)
     JOIN people_pair ON state = 'linked' AND (one_id = s.id OR other_id = s.id)
@@ -178,13 +175,13 @@ def forget(
     """Erase the matching columns, pairs, decisions and links of customers; returns how many rows are gone.
 
     Whoever was linked to them stands for itself again, and shows no key of theirs. The customers' own content is
-    freed of what links laid over it. In the caller's transaction, which must have called `enter_feed` if it wrote
-    already.
+    freed of what links laid over it. In the caller's transaction, best before its other writes: a turn of matching may
+    hold the room and want the rows. One that wrote already must have begun with `enter_feed`, else RuntimeError.
     """
     ids = sorted(set(customer_entity_ids))
     if not ids:
         return 0
-    if not connection.scalar(_ENTERED):
+    if not in_feed(connection):
         enter_feed(connection)
     alone(connection)
     neighbours = set(connection.scalars(_LINKED_TO, {"ids": ids}))

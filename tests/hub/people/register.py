@@ -18,7 +18,9 @@ from hub.store.database import open_engine
 from hub.systems import Systems
 
 
-def customer(key: str, name: str = "山田 太郎", kana: str | None = "ヤマダ タロウ", **more: Any) -> dict[str, Any]:
+def customer(
+    key: str, name: str = "山田 太郎", kana: str | None = "ヤマダ タロウ", **more: Any
+) -> dict[str, Any]:
     """A customer's content; `phone`, `email`, `birth` and `address` (postal code and street) are short for lists."""
     content: dict[str, Any] = {"key": key, "name": {"full": name}}
     if kana is not None:
@@ -69,7 +71,9 @@ class Register:
     def clear(self) -> None:
         with self.engine.begin() as connection:
             connection.execute(
-                text("TRUNCATE entity, change_feed, flow_state, people_customer, people_pair, people_member CASCADE")
+                text(
+                    "TRUNCATE entity, change_feed, flow_state, people_customer, people_pair, people_member CASCADE"
+                )
             )
 
     # ------------------------------------------------------------ what systems say

@@ -27,7 +27,9 @@ def test_names_written_differently_are_compared_as_one(written: tuple[str, ...])
     assert len({FOLDER.name(name) for name in written}) == 1
 
 
-@pytest.mark.parametrize(("one", "other"), [("山田太郎", "山田次郎"), ("大野", "小野"), ("株式会社", "有限会社")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("山田太郎", "山田次郎"), ("大野", "小野"), ("株式会社", "有限会社")]
+)
 def test_different_names_stay_different(one: str, other: str) -> None:
     assert FOLDER.name(one) != FOLDER.name(other)
 
@@ -61,7 +63,9 @@ def test_kana_lose_small_letters_and_long_vowels(written: str | None, folded: st
         ("本町百二十番地", "", "120", None),
     ],
 )
-def test_addresses_are_postal_code_and_numbers(street: str, building: str, key: str, room: str | None) -> None:
+def test_addresses_are_postal_code_and_numbers(
+    street: str, building: str, key: str, room: str | None
+) -> None:
     found = address_key({"postal_code": "1000001", "street": street, "building": building})
     assert found == (f"1000001:{key}", room)
 
@@ -131,7 +135,18 @@ def test_folding_is_stable_and_alters_nothing(content: dict[str, object]) -> Non
 @given(contents, contents)
 def test_comparing_is_symmetric(one: dict[str, object], other: dict[str, object]) -> None:
     a, b = FOLDER.columns("core/1", one), FOLDER.columns("shop/1", other)
-    for what in ("name", "kana", "given", "phone", "email", "address", "room", "birth_date", "same_system", "blocked"):
+    for what in (
+        "name",
+        "kana",
+        "given",
+        "phone",
+        "email",
+        "address",
+        "room",
+        "birth_date",
+        "same_system",
+        "blocked",
+    ):
         assert conflicts(what, a, b) == conflicts(what, b, a)
 
 

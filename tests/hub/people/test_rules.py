@@ -49,8 +49,16 @@ def test_variants_that_run_in_a_circle_end_all_the_same(tmp_path: Path) -> None:
     [
         (GOOD.replace("[name, phone]", "[name, fone]"), "rules.yaml:5: rules.by_phone.agree", "fone"),
         (GOOD.replace("likely", "same"), "rules.yaml:2: rules.by_phone", "needs name, kana and one of phone"),
-        (GOOD.replace("[name, phone]", "[birth_date]"), "rules.yaml:2: rules.by_phone", "birth_date alone is too weak"),
-        (GOOD.replace("[name, phone]", "[name, room]"), "rules.yaml:2: rules.by_phone", "room cannot stand in agree"),
+        (
+            GOOD.replace("[name, phone]", "[birth_date]"),
+            "rules.yaml:2: rules.by_phone",
+            "birth_date alone is too weak",
+        ),
+        (
+            GOOD.replace("[name, phone]", "[name, room]"),
+            "rules.yaml:2: rules.by_phone",
+            "room cannot stand in agree",
+        ),
         (GOOD + "    nevr: [sex]\n", "rules.yaml:6: rules.by_phone.nevr", "Did you mean 'never'?"),
         (GOOD.replace("by_phone", "By Phone"), "rules.yaml:2", "By Phone"),
         ("too_many: 1\n" + GOOD, "rules.yaml:1: too_many", "Must be 2 or more"),
