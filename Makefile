@@ -13,7 +13,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 PACKAGES := canonical_model mappings connectors hub dags plugins sandbox
 
-.PHONY: help setup demo test lint format type borders bench chaos docs schemas lock stop clean distclean
+.PHONY: help setup demo test lint format type borders bench chaos kill docs schemas lock stop clean distclean
 
 help:  ## list the targets / 一覧
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 12
@@ -43,7 +43,11 @@ type: setup  ## mypy --strict / 型検査
 bench: setup  ## measure, beside other tools where they can be installed / 性能測定
 	@$(BIN)/python -m bench $(ARGS)
 
-chaos: setup  ## the tests that kill processes, many times over / 強制終了テスト
+chaos: setup  ## everything at once and the balance after it: SECONDS=60 SEED=... / カオステスト
+	@$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(BUG),--bug $(BUG)) \
+		$(if $(AIRFLOW),--airflow) $(ARGS)
+
+kill: setup  ## the tests that kill processes, many times over / 強制終了テスト
 	@TSUNAGI_TEST_CHAOS_ROUNDS=$${TSUNAGI_TEST_CHAOS_ROUNDS:-200} $(BIN)/python -m pytest -n $(WORKERS) -q -m chaos $(ARGS)
 
 docs: setup  ## write the generated pages and schemas anew / ドキュメント生成

@@ -84,7 +84,7 @@ def in_database(url: str, name: str) -> str:
 
 @pytest.fixture(scope="session")
 def chaos_rounds() -> Callable[[int], int]:
-    """How often a test of the mark `chaos` kills something: as usual, or what `make chaos` asks for."""
+    """How often a test of the mark `chaos` kills something: as usual, or what `make kill` asks for."""
     return lambda usual: int(os.environ.get("TSUNAGI_TEST_CHAOS_ROUNDS", usual))
 
 

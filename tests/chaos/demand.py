@@ -115,6 +115,10 @@ class Demand:
                 self.done[act.__name__.strip("_").replace("_", " ")] += 1
                 self._note(said)
 
+        for one in self.skus:  # nothing that comes later hides a number a channel moved by itself
+            if self._dice.random() < 0.5:
+                self._think_better_of_it(one.sku)
+
     def _note(self, said: str) -> None:
         with self.journal.open("a") as file:
             file.write(json.dumps({"at": round(time.time(), 3), "what": said}, ensure_ascii=False) + "\n")
@@ -123,8 +127,8 @@ class Demand:
         # the first ones are wanted most, scarce or not
         return self.skus[min(int(self._dice.expovariate(0.25)), len(self.skus) - 1)].sku
 
-    def _buy(self) -> str | None:
-        channel, sku = self._dice.choice(CHANNELS), self._sku()
+    def _buy(self, sku: str | None = None) -> str | None:
+        channel, sku = self._dice.choice(CHANNELS), sku or self._sku()
         units = self._dice.choice((1, 1, 1, 2, 3))
         scene = self._dice.choice(SCENES)
         bought = self.channels[channel].ask("buy", sku=sku, units=units, scene=scene)
@@ -134,9 +138,9 @@ class Demand:
         self.placed.append(Placed(channel, bought["order"], bought["key"], sku, time.time()))
         return f"{bought['key']}: {units} x {sku} ({scene})"
 
-    def _think_better_of_it(self) -> str | None:
+    def _think_better_of_it(self, sku: str | None = None) -> str | None:
         """Bought and called off at once: the hub may see both together, and the channel's own number moves twice."""
-        bought = self._buy()
+        bought = self._buy(sku)
         return None if bought is None else f"{bought}; {self._call(self.placed[-1])}"
 
     def _call_off(self) -> str | None:

@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from connectors.contract import Retry
 from hub.engine import Hub
 from hub.logs import configure_logging
+from tests.chaos.airflow import Airflow
 from tests.chaos.balance import Balance, Others, draw_up
 from tests.chaos.demand import Channel, Demand, Reservations
 from tests.chaos.goods import CHANNELS, goods
@@ -84,6 +85,7 @@ class _Run:
         self.skus = goods(plan.seed)
         self.warehouse = Warehouse(house.warehouse, plan.seed, self.skus)
         self.postgres = Postgres(house.home)
+        self.airflow: Airflow | None = None
 
     def go(self) -> bool:
         # the hub in this very process (it plays a till) belongs to the same house
@@ -99,10 +101,14 @@ class _Run:
                 supervisor = Supervisor(self.house.env, self.house.home.logs, ROOT)
                 try:
                     self._employ(supervisor)
+                    if self.plan.airflow:
+                        self.airflow = Airflow(self.house)
                     self.console.print(f"open after {time.monotonic() - began:.1f} s", style="dim")
                     return self._day(hub, channels, supervisor)
                 finally:
                     supervisor.stop()
+                    if self.airflow is not None:
+                        self.airflow.stop()
         finally:
             self.postgres.remove()
 
@@ -154,8 +160,9 @@ class _Run:
             supervisor.start(f"gateway-{n}", house.command("-v", "gateway", "--port", str(port), bug=bug))
         for n in range(1, self.plan.workers + 1):
             supervisor.start(f"worker-{n}", house.command("-v", "worker", bug=bug))
-        supervisor.start("flows", house.command("flows", self.plan.seed, bug=bug))
-        until = time.monotonic() + 60
+        if not self.plan.airflow:
+            supervisor.start("flows", house.command("flows", self.plan.seed, bug=bug))
+        until = time.monotonic() + 150
         for port in house.ports:
             while not _ready(port):
                 assert time.monotonic() < until, "a gateway does not start; see its log"
@@ -168,6 +175,8 @@ class _Run:
                         self.house.folder / "people.jsonl")  # fmt: skip
         carts = Reservations(hub.engine, self.skus, self.plan.seed)
         trouble = Trouble(supervisor, self.postgres, self.plan.seed)
+        if self.airflow is not None:
+            trouble.more["airflow-scheduler"] = self.airflow.kill
         for channel in channels.values():
             channel.ask("storm")
         demand.begin()

@@ -12,12 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psycopg
 
 from hub.home import Home
-from hub.postgres import EmbeddedPostgres, PostgresError
+from hub.postgres import EmbeddedPostgres
+from hub.words import HubError
 
 __all__ = ["Postgres", "Supervisor", "Trouble"]
 
@@ -165,6 +167,8 @@ class Trouble:
 
     def __init__(self, supervisor: Supervisor, postgres: Postgres, seed: str) -> None:
         self.made: Counter[str] = Counter()
+        self.more: dict[str, Callable[[], None]] = {}
+        """What else may be killed, and how."""
         self._dice = random.Random(f"{seed}/trouble")
         self._supervisor = supervisor
         self._postgres = postgres
@@ -189,8 +193,9 @@ class Trouble:
                 passed, database = 0.0, self._dice.uniform(10, 18)
                 self._do(*self._database_harm())
             else:
-                name = self._dice.choice(self._supervisor.names())
-                self._do(f"kill -9 {name}", lambda name=name: self._supervisor.kill(name))  # type: ignore[misc]
+                name = self._dice.choice([*self._supervisor.names(), *self.more])
+                kill = self.more.get(name) or partial(self._supervisor.kill, name)
+                self._do(f"kill -9 {name}", kill)
 
     def _database_harm(self) -> tuple[str, Callable[[], None]]:
         away = self._dice.uniform(0.0, 1.5)
@@ -204,5 +209,5 @@ class Trouble:
         self.made[what] += 1
         try:
             harm()
-        except (psycopg.Error, PostgresError, OSError):
+        except (psycopg.Error, HubError, OSError):
             self.made[f"{what} (failed)"] += 1
