@@ -101,6 +101,8 @@ class Sellable(Entity, kind="sellable", ja="販売可能数", en="Sellable stock
     policy         the name of that policy
     pool           which locations these figures are of; None: all that sell online
     backorderable  may be ordered without stock, says the system that counts it
+    sold_there     how often an order of this channel for the SKU came in or changed: with each the channel may have
+                   moved its number by itself, so the number is sent again though it is the same
     """
 
     channel: str
@@ -120,3 +122,4 @@ class Sellable(Entity, kind="sellable", ja="販売可能数", en="Sellable stock
     backorderable: bool = False
     limiting_part: str | None = None
     part_units: Quantity = 1
+    sold_there: Quantity = 0

@@ -110,6 +110,11 @@ _CHANGED_DEMAND = text("""
     )
     INSERT INTO pg_temp.touched (sku) SELECT sku FROM gone UNION SELECT sku FROM written
 """)
+_SOLD_THERE = text("""
+    INSERT INTO pg_temp.sold_there (key)
+    SELECT DISTINCT (e.content ->> 'channel') || '/' || (l ->> 'sku')
+    FROM entity AS e CROSS JOIN jsonb_array_elements(e.content -> 'lines') AS l WHERE e.id = ANY(:orders)
+""")
 # a shipment, a movement or a reservation may book an order whose demand did not change
 _TOLD_OF = text("""
     INSERT INTO pg_temp.touched (sku)
@@ -179,5 +184,6 @@ def note_changes(connection: Connection, changed: Mapping[str, Sequence[int]]) -
         connection.execute(_RESERVED_FOR)
         if orders:
             connection.execute(_MOVED_FOR)
+            connection.execute(_SOLD_THERE, {"orders": orders})
         if facts:
             connection.execute(_TOLD_OF, {"facts": facts})

@@ -37,6 +37,7 @@ _TEMPORARY = (
     "turn_wanted (channel text, sku text)",
     "turn_part (sku text, part text, units bigint)",
     "turn_offer (key text, quantity bigint, content jsonb)",
+    "sold_there (key text)",
     """asked (order_id bigint, sku text, place text, order_key text, channel text, units bigint,
         ordered_at timestamptz)""",
 )

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from hub.entities import HUB
 
-__all__ = ["EVERY_SKU", "write_offers"]
+__all__ = ["EVERY_SKU", "tell_sold", "write_offers"]
 
 _WANTED = text("""
     INSERT INTO pg_temp.turn_wanted (channel, sku)
@@ -75,8 +75,13 @@ _MADE = text("""
         'free', nullif(free, 0), 'buffer', nullif(kept, 0), 'withheld', nullif(left_over - quantity, 0),
         'policy', nullif(policy, 'shared'), 'pool', nullif(pool, '*'),
         'backorderable', CASE WHEN backorderable THEN true END,
-        'limiting_part', nullif(part, sku), 'part_units', nullif(part_units, 1)
-    )) FROM cut
+        'limiting_part', nullif(part, sku), 'part_units', nullif(part_units, 1), 'sold_there',
+        nullif(coalesce(sold_before, 0) + (sold.key IS NOT NULL)::int, 0)
+    )) FROM cut LEFT JOIN pg_temp.sold_there AS sold ON sold.key = cut.channel || '/' || cut.sku
+    LEFT JOIN LATERAL (
+        SELECT (e.content ->> 'sold_there')::bigint AS sold_before FROM entity AS e
+        WHERE e.kind = 'sellable' AND e.key = cut.channel || '/' || cut.sku OFFSET 0
+    ) AS known ON true
 """)
 _WRITE = text("""
     WITH news AS (
@@ -109,12 +114,33 @@ _WRITE = text("""
     )
     SELECT (SELECT count(*) FROM written) + (SELECT count(*) FROM gone)
 """)
+# A channel lowers its own number with every order, and may raise it when one is called off. What it was last sent is
+# then not what it shows, whatever our number comes to: so the count of such changes is part of what the ledger
+# compares (hub.outgoing). Those that were worked out in this transaction hold it already.
+_SOLD_THERE = text("""
+    WITH known AS (
+        SELECT e.id, jsonb_set(e.content, '{sold_there}',
+                               to_jsonb(coalesce((e.content ->> 'sold_there')::bigint, 0) + 1)) AS content
+        FROM pg_temp.sold_there AS s JOIN entity AS e ON e.kind = 'sellable' AND e.key = s.key
+        WHERE e.deleted_at IS NULL AND e.updated_at <> now()
+    ), written AS (
+        UPDATE entity AS e SET version = e.version + 1, updated_at = now(), content = k.content,
+            hash = substring(sha256(convert_to(k.content::text, 'UTF8')) FOR 16)
+        FROM known AS k WHERE k.id = e.id RETURNING e.id, e.version
+    )
+    INSERT INTO change_feed (entity_id, kind, version, system) SELECT id, 'sellable', version, :system FROM written
+""")
 EVERY_SKU = text("""
     INSERT INTO stock_dirty (sku)
     SELECT DISTINCT content ->> 'sku' FROM entity WHERE kind = 'stock_position' AND content ? 'sku'
     UNION SELECT sku FROM stock_demand UNION SELECT kit FROM stock_kit UNION SELECT part FROM stock_kit
     UNION SELECT sku FROM stock_reservation WHERE state IN ('open', 'confirmed')
 """)
+
+
+def tell_sold(connection: Connection) -> None:
+    """See that channels that sold are told their number again, those included whose SKUs another turn works out."""
+    connection.execute(_SOLD_THERE, {"system": HUB})
 
 
 def write_offers(connection: Connection, *, many: bool) -> int:

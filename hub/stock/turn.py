@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, delete, insert, text
 from hub.feed import enter_feed, horizon, load_position, more_behind, read_feed, save_position
 from hub.stock.demand import KINDS, note_changes
 from hub.stock.derive import MANY, derive, prepare
-from hub.stock.offers import EVERY_SKU, write_offers
+from hub.stock.offers import EVERY_SKU, tell_sold, write_offers
 from hub.stock.oversold import Oversold, flag_oversold
 from hub.stock.shape import Place, build_shape
 from hub.store.stock_tables import stock_counter, stock_pool_location, stock_pool_places, stock_rule
@@ -196,6 +196,7 @@ class StockRoom:
         prepare(connection)
         if len(changed) >= ROUND // 2:  # more of the feed first: what is touched twice is worked out once
             connection.execute(_PUT_OFF, {"limit": 0})
+            tell_sold(connection)
             self._save(connection, state, before)
             return True
         connection.execute(_EXPIRE)
@@ -206,6 +207,8 @@ class StockRoom:
         if skus:
             result.changed += write_offers(connection, many=skus >= MANY)
             result.oversold += flag_oversold(connection, self.systems)
+        if changed:
+            tell_sold(connection)
         self._save(connection, state, before)
         return bool(connection.scalar(_DIRTY))
 

@@ -33,7 +33,8 @@ def main(argv: list[str]) -> int:
     asked = _arguments(argv)
     plan = Plan(
         seconds=asked.seconds, seed=asked.seed or str(secrets.randbelow(10**6)), rate=asked.rate,
-        patience=asked.patience or (300.0 if asked.airflow else 60.0), bug=asked.bug, airflow=asked.airflow, keep=asked.keep,
+        patience=asked.patience or (300.0 if asked.airflow else 60.0), bug=asked.bug, airflow=asked.airflow,
+        keep=asked.keep,
     )  # fmt: skip
     return 0 if chaos(plan, Console(highlight=False, width=None if sys.stdout.isatty() else 140)) else 1
 

@@ -13,7 +13,9 @@ from canonical_model import Sellable
 def terms(room: Room, key: str = "mall/A") -> dict[str, object]:
     content = room.sellable()[key]
     Sellable.model_validate(content)
-    return {name: value for name, value in content.items() if name not in ("key", "channel", "sku")}
+    return {
+        name: value for name, value in content.items() if name not in ("key", "channel", "sku", "sold_there")
+    }
 
 
 def test_nothing_is_derived_where_nothing_is_counted(room: Room) -> None:
