@@ -17,7 +17,7 @@ from connectors.transport.redaction import Redactor
 from hub.api.scopes import OPEN_KINDS
 from hub.feed import FeedPosition, horizon
 from hub.subscribers.places import checked_url
-from hub.subscribers.sealed import Keys, add_secret, own_key, replace_secret
+from hub.subscribers.sealed import Keys, SecretUnreadable, add_secret, own_key, replace_secret
 from hub.system_file import UnknownName
 from hub.words import HubError
 
@@ -25,6 +25,8 @@ __all__ = [
     "MOST_AT_ONCE",
     "OVERLAP",
     "Content",
+    "NameTaken",
+    "SecretUnreadable",
     "Subscriber",
     "SubscriberFault",
     "add",
@@ -91,6 +93,10 @@ class Subscriber:
     def as_dict(self) -> dict[str, Any]:
         """The subscriber as JSON-able values, what its URL may hold of secrets masked."""
         return {**asdict(self), "url": Redactor().url(self.url)}
+
+
+class NameTaken(SubscriberFault):
+    """There is a subscriber of this name already."""
 
 
 _COLUMNS = (
@@ -161,7 +167,7 @@ def add(
             row = connection.execute(_ADD, {**values, "xid": start.xid, "seq": start.seq}).one()
             return _subscriber(row), add_secret(connection, row.id, keys)
     except IntegrityError:
-        raise SubscriberFault(
+        raise NameTaken(
             f"「{name}」という購読者はすでにあります。", f"There is a subscriber {name!r} already."
         ) from None
 

@@ -12,12 +12,16 @@ from urllib.parse import quote
 import orjson
 from pydantic import SecretStr
 
+from hub.api.kinds import PLURALS
+
 __all__ = ["body_of", "link_to", "ping_body", "signed_headers"]
 
 
 def link_to(kind: str, key: str) -> str:
     """Where the hub's API shows the entity as it is now."""
-    return f"/api/v1/{quote(kind, safe='')}/{quote(key, safe='')}"
+    place = f"/api/v1/{PLURALS[kind]}"
+    changed_by_proxies = any(part in ("", ".", "..") for part in key.split("/"))
+    return f"{place}?key={quote(key, safe='')}" if changed_by_proxies else f"{place}/{quote(key)}"
 
 
 def body_of(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import structlog
 
 from hub.engine import Hub
 from hub.store.database import migrate, open_engine
@@ -15,7 +17,7 @@ from tests.conftest import create_database, drop_database, in_database
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from desk import Desk, Receiver, open_desk
+from postroom import Desk, Receiver, open_desk
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +36,7 @@ def _settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TSUNAGI_TOKEN_KEY", "a key for tests")
     monkeypatch.setenv("TSUNAGI_SUBSCRIBER_NETWORKS", "127.0.0.0/8, ::1/128")
     monkeypatch.setenv("TSUNAGI_LANG", "en")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     monkeypatch.setenv("TSUNAGI_HOME", str(tmp_path / "home"))
 
 

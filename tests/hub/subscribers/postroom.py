@@ -1,6 +1,6 @@
 """What the tests of outgoing webhooks share: a real receiver, and short ways to change entities.
 
-Run as a program it sends until it is killed: `desk.py URL NAME`.
+Run as a program it sends until it is killed: `postroom.py URL NAME`.
 """
 
 from __future__ import annotations
@@ -139,8 +139,8 @@ class Receiver:
                     self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True
 
-            def log_message(self, format: str, *args: Any) -> None:
-                return
+            def log_message(self, *said: Any) -> None:
+                """A test's output is for what went wrong."""
 
         self._server = _Server(("127.0.0.1", port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -205,7 +205,7 @@ class Desk:
             enter_feed(connection)
             for key, content in entities:
                 body = json.dumps(content).encode()
-                connection.execute(_WRITE, {
+                connection.execute(WRITE, {
                     "kind": kind, "key": key, "content": body.decode(), "hash": digest(body), "deleted": deleted,
                 })  # fmt: skip
 
@@ -240,7 +240,7 @@ class Desk:
             connection.execute(text(statement), names)
 
 
-_WRITE = text("""
+WRITE = text("""
     WITH written AS (
         INSERT INTO entity AS e (kind, key, version, content, hash, system, deleted_at)
         VALUES (:kind, :key, 1, CAST(:content AS jsonb), :hash, 'core', CASE WHEN :deleted THEN now() END)
@@ -255,7 +255,7 @@ _WRITE = text("""
 
 def _send_for_ever(url: str, name: str) -> None:
     with open_desk(url) as hub:
-        Path(os.environ["DESK_READY"]).touch()
+        Path(os.environ["POSTROOM_READY"]).touch()
         while True:
             try:
                 send(
