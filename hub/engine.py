@@ -34,7 +34,6 @@ from hub.reports import FlowStatus, PullReport, PushReport, QuarantineRow, Repla
 from hub.secrets import connection
 from hub.stock import KINDS as STOCK_KINDS, Oversold, Turned, open_oversold, refresh
 from hub.stock.explain import StockExplanation, explain_stock
-from hub.stock.reservations import tidy
 from hub.store.database import SchemaBehind, migrate, open_engine, schema_is_current, try_lock
 from hub.system_check import validate
 from hub.systems import Flow, System, SystemFault, Systems, load_systems
@@ -573,14 +572,11 @@ class Hub:
             if turned.changed:
                 report.kinds["sellable"] = report.kinds.get("sellable", 0) + turned.changed
 
-    def housekeeping(self, *, keep: timedelta = timedelta(days=90)) -> dict[str, int]:
-        """Remove what the retention rule no longer needs. Personal data lies in intake bodies above all."""
-        older_than = datetime.now(UTC) - keep
-        with self.engine.begin() as connection:
-            return {
-                "intakes_erased": intakes.erase_bodies(connection, older_than=older_than),
-                "reservations_forgotten": tidy(connection, older_than=older_than),
-            }
+    def housekeeping(self) -> dict[str, int]:
+        """Remove what the rules in the home (retention.yaml) no longer keep; returns how many of each."""
+        from hub.erasure.retention import tidy_up
+
+        return tidy_up(self, Settings.from_env().home)
 
     def mapping(self, name: str) -> RecordMapping:
         """A mapping by name, from the shipped ones and those under the home folder."""

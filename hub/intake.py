@@ -293,8 +293,11 @@ class IntakeHistory:
         return number
 
 
-def erase_bodies(connection: Connection, *, older_than: datetime) -> int:
-    """Remove the bytes of pages received before `older_than`; pages an open quarantine row needs are kept."""
+def erase_bodies(connection: Connection, *, older_than: datetime, limit: int | None = None) -> int:
+    """Remove the bytes of pages received before `older_than`, at most `limit`; returns of how many.
+
+    Pages an open quarantine row needs are kept.
+    """
     needed = select(quarantine.c.intake_id).where(
         quarantine.c.state == "open", quarantine.c.intake_id.is_not(None)
     )
@@ -303,7 +306,7 @@ def erase_bodies(connection: Connection, *, older_than: datetime) -> int:
         intake.c.received_at < older_than,
         intake.c.id.not_in(needed),
     )
-    ids = list(connection.scalars(old))
+    ids = list(connection.scalars(old.order_by(intake.c.id).limit(limit)))
     connection.execute(delete(intake_body).where(intake_body.c.intake_id.in_(ids)))
     connection.execute(update(intake).where(intake.c.id.in_(ids)).values(state="erased"))
     return len(ids)

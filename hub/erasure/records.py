@@ -349,6 +349,8 @@ _TEXTS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
     ("intake", "id", ("note", "name", "event_id"), ("params", "counts"), ("deleted", "fetch_ids")),
     ("flow_state", "ctid", (), ("cursor",), ()),
     ("stock_reservation", "id", ("key", "origin", "order_key"), (), ()),
+    ("reconcile_run", "id", ("error",), ("params", "parts"), ()),
+    ("reconcile_fix", "id", ("reason",), ("params",), ()),
     (f"{SCHEMA}.procrastinate_jobs", "id", (), ("args",), ()),
 )
 _FORGET_RECORDS = text(f"""

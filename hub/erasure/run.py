@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ from hub.store.database import lock_number
 if TYPE_CHECKING:
     from hub.engine import Hub
 
-__all__ = ["Erased", "Plan", "Step", "erase", "make_plan"]
+__all__ = ["Erased", "Plan", "Step", "erase", "make_plan", "user_name"]
 
 log = structlog.get_logger("tsunagi.erasure")
 
@@ -150,6 +151,14 @@ def _deleting_flow(hub: Hub, system: str, kind: str) -> str | None:
         if flow.push is not None and hub.mapping(flow.mapping_names[0]).entity == kind:
             return name
     return None
+
+
+def user_name() -> str:
+    """Who runs this process, for the register."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"uid {os.getuid()}"
 
 
 # ---------------------------------------------------------------- doing it
@@ -274,6 +283,7 @@ def _erase_rows(
     by: str | None, step: Step,
 ) -> Erased:  # fmt: skip
     marks = Marks.open(connection) or Marks(erasure_key())
+    places.update(_other_rooms(connection, found))
     erasure: int = connection.scalar(_RESERVE) or 0
     work = Work(erasure, found, places=places)
     customers = {
@@ -281,7 +291,7 @@ def _erase_rows(
     }
     needles = files.Needles.of(found.person)
     certificate: dict[str, Any] = {
-        "id": erasure, "subject": subject_of(marks, found.key), "by": by or getpass.getuser(), "reason": reason,
+        "id": erasure, "subject": subject_of(marks, found.key), "by": by or user_name(), "reason": reason,
         "systems": sorted({system for system, _, _ in found.systems}),
     }  # fmt: skip
     connection.execute(_CERTIFY, {**certificate, "places": "{}", "digest": b""})
@@ -306,6 +316,22 @@ def _erase_rows(
         {"id": erasure, "places": certificate["places"], "digest": seal.digest()},
     )
     return Erased(erasure, dict(work.places), tuple(whole), tuple(looked.waiting))
+
+
+def _other_rooms(connection: Connection, found: Found) -> dict[str, int]:
+    """What matching, comparisons and outgoing webhooks hold. Matching writes to the feed, so it comes first."""
+    from hub.people.decisions import forget as forget_matching
+    from hub.reconcile.results import forget_keys
+    from hub.subscribers.messages import forget as forget_messages
+
+    customers = [thing.id for thing in found.of_kind("customer")]
+    places = {"people": forget_matching(connection, customers)}
+    things = [*found.own.values(), *found.mentions.values()]
+    places["subscriber_message"] = forget_messages(connection, [thing.id for thing in things])
+    for kind in sorted({thing.kind for thing in things}):
+        removed = forget_keys(connection, kind, [thing.key for thing in things if thing.kind == kind])
+        places["reconcile_difference"] = places.get("reconcile_difference", 0) + removed
+    return {place: count for place, count in places.items() if count}
 
 
 def _blank_pages(connection: Connection, work: Work, looked: _Looked, needles: files.Needles) -> list[int]:

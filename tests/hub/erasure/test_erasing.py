@@ -47,13 +47,16 @@ def others(hub: Hub) -> dict[str, Any]:
     return {
         "entity": rows(hub, f"SELECT * FROM entity WHERE key IN {theirs} ORDER BY id"),
         "record": rows(
-            hub, f"SELECT r.* FROM record r JOIN entity e ON e.id = entity_id WHERE key IN {theirs} ORDER BY 1,2,3"
+            hub,
+            f"SELECT r.* FROM record r JOIN entity e ON e.id = entity_id WHERE key IN {theirs} ORDER BY 1,2,3",
         ),
         "ledger": rows(
-            hub, f"SELECT l.* FROM ledger l JOIN entity e ON e.id = entity_id WHERE e.key IN {theirs} ORDER BY 1,2,3"
+            hub,
+            f"SELECT l.* FROM ledger l JOIN entity e ON e.id = entity_id WHERE e.key IN {theirs} ORDER BY 1,2,3",
         ),
         "sent": rows(
-            hub, f"SELECT d.* FROM delivery_change d JOIN entity e ON e.id = entity_id WHERE e.key IN {theirs} ORDER BY 1,2"
+            hub,
+            f"SELECT d.* FROM delivery_change d JOIN entity e ON e.id = entity_id WHERE e.key IN {theirs} ORDER BY 1,2",
         ),
     }
 
@@ -102,15 +105,17 @@ def test_everybody_else_is_as_before_byte_for_byte(day: Hub) -> None:
 
 
 def test_amounts_numbers_and_goods_stay(day: Hub) -> None:
-    sums = "SELECT key, content -> 'totals', content -> 'lines' -> 0 -> 'sku', content ->> 'ordered_at', " \
-        "content -> 'payment' FROM entity WHERE kind = 'order' ORDER BY key"  # fmt: skip
+    sums = """SELECT key, content -> 'totals', content -> 'lines' -> 0 -> 'sku', content ->> 'ordered_at',
+                     content -> 'payment' FROM entity WHERE kind = 'order' ORDER BY key"""
     before = rows(day, sums)
     erased(day)
     assert rows(day, sums) == before
     content = rows(day, "SELECT content FROM entity WHERE key = 'mailorder/A-1'")[0][0]
     assert content["buyer"] == {"name": {"full": "（消去済み）"}}
     assert "note" not in content
-    customer = rows(day, "SELECT key, content FROM entity WHERE kind = 'customer' AND deleted_at IS NOT NULL ORDER BY key")
+    customer = rows(
+        day, "SELECT key, content FROM entity WHERE kind = 'customer' AND deleted_at IS NOT NULL ORDER BY key"
+    )
     assert [key for key, _ in customer] == [content["customer_key"], "mailorder/erased-1.2"]
     assert customer[0][1] == {
         "key": content["customer_key"], "name": {"full": "（消去済み）"}, "status": "archived"
@@ -119,8 +124,12 @@ def test_amounts_numbers_and_goods_stay(day: Hub) -> None:
 
 def test_hashes_of_the_person_are_gone(day: Hub) -> None:
     ids = "entity_id IN (SELECT id FROM entity WHERE key IN ('mailorder/A-1', 'mailorder/A-5'))"
-    before = rows(day, f"SELECT hash FROM ledger WHERE {ids}") + rows(day, f"SELECT hash FROM record WHERE {ids}")
-    before += rows(day, "SELECT hash FROM entity WHERE key IN ('mailorder/A-1', 'mailorder/A-5', 'mailorder/C-77')")
+    before = rows(day, f"SELECT hash FROM ledger WHERE {ids}") + rows(
+        day, f"SELECT hash FROM record WHERE {ids}"
+    )
+    before += rows(
+        day, "SELECT hash FROM entity WHERE key IN ('mailorder/A-1', 'mailorder/A-5', 'mailorder/C-77')"
+    )
     erased(day)
     held = {one for (one,) in rows(day, "SELECT hash FROM ledger UNION SELECT hash FROM record "
                                    "UNION SELECT hash FROM entity UNION SELECT hash FROM delivery_change")}  # fmt: skip
@@ -135,12 +144,18 @@ def test_nothing_is_sent_to_anybody_by_erasing(day: Hub, tmp_path: Path) -> None
     assert sorted(path.name for path in (tmp_path / "wms/in").iterdir()) == files
 
 
-def test_a_full_listing_does_not_bring_the_person_back(
-    day: Hub, database_url: str, tmp_path: Path
-) -> None:
+def test_a_full_listing_does_not_bring_the_person_back(day: Hub, database_url: str, tmp_path: Path) -> None:
     erased(day)
     before = rows(day, "SELECT id, key, version, content, hash FROM entity ORDER BY id")
-    drop(tmp_path, 2, [order("A-1", HANAKO, "C-77"), order("A-2", TARO, "C-78"), order("A-3", HANAKO, "C-77", 受注メールアドレス="hanako.k@example.jp@")])
+    drop(
+        tmp_path,
+        2,
+        [
+            order("A-1", HANAKO, "C-77"),
+            order("A-2", TARO, "C-78"),
+            order("A-3", HANAKO, "C-77", 受注メールアドレス="hanako.k@example.jp@"),
+        ],
+    )
     report = day.pull("core", "orders")
     assert report.skipped >= 1
     assert rows(day, "SELECT id, key, version, content, hash FROM entity ORDER BY id") == before
@@ -149,7 +164,9 @@ def test_a_full_listing_does_not_bring_the_person_back(
     assert kept <= {"quarantine.record", "quarantine.faults", "intake_body.body"}  # the row nobody can date
     drop(tmp_path, 3, [order("A-1", HANAKO, "C-77", 商品計="9999"), order("A-2", TARO, "C-78")])
     day.pull("core", "orders")
-    assert rows(day, "SELECT content -> 'totals' -> 'goods' -> 'amount' FROM entity WHERE key = 'mailorder/A-1'") == [(9999,)]
+    assert rows(
+        day, "SELECT content -> 'totals' -> 'goods' -> 'amount' FROM entity WHERE key = 'mailorder/A-1'"
+    ) == [(9999,)]
 
 
 def test_an_old_order_the_hub_never_saw_comes_without_its_buyer(
@@ -169,7 +186,9 @@ def test_a_new_order_is_a_new_beginning(day: Hub, tmp_path: Path) -> None:
     drop(tmp_path, 2, [order("A-9", HANAKO, "C-77", 受注日="2099/01/02 03:04:05")])
     report = day.pull("core", "orders")
     assert any("ordered anew" in note for note in report.notes)
-    assert rows(day, "SELECT content -> 'name' ->> 'full' FROM entity WHERE key = 'mailorder/C-77'") == [("川嶋 花子",)]
+    assert rows(day, "SELECT content -> 'name' ->> 'full' FROM entity WHERE key = 'mailorder/C-77'") == [
+        ("川嶋 花子",)
+    ]
     # the old order stays as it is
     drop(tmp_path, 3, [order("A-1", HANAKO, "C-77")])
     day.pull("core", "orders")
@@ -184,7 +203,9 @@ def test_the_namesake_is_told_apart(day: Hub, tmp_path: Path) -> None:
     erased(day)
     drop(tmp_path, 2, [order("A-4", NAMESAKE, "C-79", 商品計="1"), order("A-40", NAMESAKE)])
     day.pull("core", "orders")
-    assert rows(day, "SELECT content -> 'name' ->> 'full' FROM entity WHERE key = 'mailorder/C-79'") == [("川嶋 花子",)]
+    assert rows(day, "SELECT content -> 'name' ->> 'full' FROM entity WHERE key = 'mailorder/C-79'") == [
+        ("川嶋 花子",)
+    ]
     assert rows(day, "SELECT content -> 'buyer' ->> 'email' FROM entity WHERE key = 'mailorder/A-40'") == [
         ("other.hanako@example.net",)
     ]

@@ -81,8 +81,8 @@ HANAKO = {
     "受注メールアドレス": "hanako.k@example.jp", "備考": "玄関先に置いてください。花子",
 }  # fmt: skip
 MARKERS = (
-    "川嶋 花子", "川嶋　花子", "川嶋花子", "ｶﾜｼﾏ ﾊﾅｺ", "カワシマ ハナコ", "カワシマハナコ", "9丁目8番7号", "つなぎ荘305",
-    "03-0123-4567", "0301234567", "hanako.k@example.jp", "玄関先に置いて",
+    "川嶋 花子", "川嶋　花子", "川嶋花子", "ｶﾜｼﾏ ﾊﾅｺ", "カワシマ ハナコ", "カワシマハナコ", "9丁目8番7号",
+    "つなぎ荘305", "03-0123-4567", "0301234567", "hanako.k@example.jp", "玄関先に置いて",
 )  # fmt: skip
 TARO = {
     "受注名": "山田 太郎", "受注名カナ": "ﾔﾏﾀﾞ ﾀﾛｳ", "受注郵便番号": "530-0001", "受注住所１": "大阪府大阪市北区梅田1-1",
@@ -146,7 +146,8 @@ def first_day(hub: Hub, base: Path) -> None:
 def _gift_to(person: Mapping[str, str]) -> dict[str, str]:
     return {
         "発送先名": person["受注名"], "発送先カナ": person["受注名カナ"], "発送郵便番号": person["受注郵便番号"],
-        "発送先住所１": person["受注住所１"], "発送先住所２": person["受注住所２"], "発送電話番号": person["受注電話番号"],
+        "発送先住所１": person["受注住所１"], "発送先住所２": person["受注住所２"],
+        "発送電話番号": person["受注電話番号"],
     }  # fmt: skip
 
 
@@ -195,7 +196,10 @@ def traces(held: Mapping[str, bytes], markers: Sequence[str]) -> list[tuple[str,
 def files_below(*folders: Path) -> dict[str, bytes]:
     """Every file, by its path."""
     return {
-        str(path): path.read_bytes() for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()
+        str(path): path.read_bytes()
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
     }
 
 
