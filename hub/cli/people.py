@@ -368,7 +368,10 @@ def import_sheet(
 
         found = import_decisions(hub.engine, file, by=_who(by), survivors=_survivors(hub, rules))
     if json:
-        faults = [{**asdict(fault), "reason": fault.reason.say()} for fault in found.faults]
+        faults = [
+            {**asdict(fault), "column": fault.column.say(), "reason": fault.reason.say()}
+            for fault in found.faults
+        ]
         json_line({**asdict(found), "faults": faults})
     else:
         say(

@@ -66,15 +66,16 @@ class RowFault:
     """A row that was not followed; the others were. `line` counts from 1, the header included."""
 
     line: int
-    column: str
+    column: Words
     value: str
     reason: Words
 
     @property
     def words(self) -> Words:
-        shown = f"({self.column}={self.value})" if self.column else ""
+        column, reason = self.column, self.reason
         return Words(
-            f"{self.line}行目{shown}: {self.reason.ja}", f"line {self.line}{shown}: {self.reason.en}"
+            f"{self.line}行目 {column.ja}={self.value}: {reason.ja}",
+            f"line {self.line}, {column.en}={self.value}: {reason.en}",
         )
 
 
@@ -168,15 +169,15 @@ def import_decisions(engine: Engine, path: Path, *, by: str, survivors: Survivor
         decision = _DECISIONS.get(said)
         if decision is None:
             reason = Words("「同一」か「別人」を書いてください。", 'Write "same" or "different".')
-            result.faults.append(RowFault(line, _COLUMNS["decision"].say(), row["decision"], reason))
+            result.faults.append(RowFault(line, _COLUMNS["decision"], row["decision"], reason))
         elif not number.isdecimal():
             reason = Words("番号が読めません。", "This is no number of a pair.")
-            result.faults.append(RowFault(line, _COLUMNS["id"].say(), number, reason))
+            result.faults.append(RowFault(line, _COLUMNS["id"], number, reason))
         else:
             try:
                 _follow(engine, int(number), decision, row, by, survivors, result)
             except (NoSuchPair, CannotDecide) as error:
-                result.faults.append(RowFault(line, _COLUMNS["id"].say(), number, error.words))
+                result.faults.append(RowFault(line, _COLUMNS["id"], number, error.words))
     return result
 
 

@@ -19,8 +19,9 @@ FOLDER = Folder(RULES)
 
 @pytest.mark.parametrize(
     "written",
-    [("斉藤 一郎", "斎藤　一郎", "齋藤一郎", "齊藤・一郎"), ("髙橋", "高橋"), ("山﨑", "山崎"), ("渡邉", "渡邊", "渡辺"),
-     ("濵田", "濱田", "浜田"), ("𠮷田", "吉田"), ("葛󠄀城", "葛城"), ("㈱髙橋商店", "株式会社高橋商店", "高橋商店(株)", "（株）高橋商店"),
+    [("斉藤 一郎", "斎藤　一郎", "齋藤一郎", "齊藤・一郎"), ("髙橋", "高橋"), ("山﨑", "山崎"),
+     ("渡邉", "渡邊", "渡辺"), ("濵田", "濱田", "浜田"), ("𠮷田", "吉田"), ("葛󠄀城", "葛城"),
+     ("㈱髙橋商店", "株式会社高橋商店", "高橋商店(株)", "（株）高橋商店"),
      ("ﾔﾏﾀﾞ商店", "ヤマダ商店"), ("ＡＢＣ Ltd", "abc ltd"), ("関ヶ原", "関ケ原")],
 )  # fmt: skip
 def test_names_written_differently_are_compared_as_one(written: tuple[str, ...]) -> None:
@@ -37,7 +38,8 @@ def test_different_names_stay_different(one: str, other: str) -> None:
 @pytest.mark.parametrize(
     ("written", "folded"),
     [("キャー", "キヤア"), ("ﾀｰ", "タア"), ("アー", "アア"), ("たあなあ", "タアナア"), ("ｼﾞｮﾝ･ｽﾐｽ", "ジヨンスミス"),
-     ("コ－ヘイ", "コオヘイ"), ("ﾔﾏﾀﾞ　ﾀﾛｳ", "ヤマダタロウ"), ("ー", "ー"), ("ヴァン", "ヴアン"), ("　", None), (None, None)],
+     ("コ－ヘイ", "コオヘイ"), ("ﾔﾏﾀﾞ　ﾀﾛｳ", "ヤマダタロウ"),
+     ("ー", "ー"), ("ヴァン", "ヴアン"), ("　", None), (None, None)],
 )  # fmt: skip
 def test_kana_lose_small_letters_and_long_vowels(written: str | None, folded: str | None) -> None:
     assert fold_kana(written) == folded
@@ -83,8 +85,12 @@ def test_every_column_of_a_customer() -> None:
     content = customer(
         "core/1", "髙橋 花子", "ﾀｶﾊｼ ﾊﾅｺ", phones=["+819012345678", "0000000000", "119"], email="Hanako@EXAMPLE.jp",
         birth="1980-02-03", sex="female", tags=["故人"], status="suspended",
-        addresses=[{"address": {"postal_code": "1000001", "street": "千代田1-2-3", "building": "301号室"}, "phone": "0312345679"},
-                   {"address": {"postal_code": "5300001", "street": "梅田1-1"}, "name": {"full": "髙橋 一郎"}, "phone": "0666666661"}],
+        addresses=[
+            {"address": {"postal_code": "1000001", "street": "千代田1-2-3", "building": "301号室"},
+             "phone": "0312345679"},
+            {"address": {"postal_code": "5300001", "street": "梅田1-1"}, "name": {"full": "髙橋 一郎"},
+             "phone": "0666666661"},
+        ],
     )  # fmt: skip
     before = copy.deepcopy(content)
     assert FOLDER.columns("core/1", content) == Columns(

@@ -317,7 +317,7 @@ def test_decisions_that_make_no_sense_are_refused(register: Register) -> None:
                             (("core/1", "core/2"), ("core/2", "core/3"), ("core/1", "core/3")))  # fmt: skip
     with pytest.raises(NoSuchPair):
         register.accept(999)
-    with pytest.raises(CannotDecide, match="not linked|つながっていない"):
+    with pytest.raises(CannotDecide, match=r"not linked|つながっていない"):
         register.undo(first)
     with pytest.raises(CannotDecide):
         register.accept(first, survivor="core/3")
@@ -367,7 +367,8 @@ def test_forgetting_leaves_nothing_and_frees_whoever_was_linked(register: Regist
         assert forget(connection, []) == 0
     assert register.content("shop/5") == same("shop/5", consents=[YES])
     assert register.content("core/1") == same("core/1", consents=[NO])
-    for table, column in (("people_customer", "entity_id"), ("people_block", "entity_id"), ("people_member", "entity_id"),
+    for table, column in (("people_customer", "entity_id"), ("people_block", "entity_id"),
+                          ("people_member", "entity_id"),
                           ("people_pair", "one_id"), ("people_pair", "other_id")):  # fmt: skip
         assert register.rows(f"SELECT count(*) FROM {table} WHERE {column} = {entity_id}")[0][0] == 0
     assert register.rows("SELECT count(*) FROM people_decision")[0][0] == 0
