@@ -93,22 +93,29 @@ def queue_urgent(connection: Connection, flow: OutgoingFlow, report: PushReport)
     if not changed:
         return 0
     ids = _entities_concerned(connection, flow, changed, report)
-    left = list(_not_on_its_way(connection, flow, _to_send(connection, flow, ids, report), report))
+    changes = list(_to_send(connection, flow, ids, report))
+    names = {"system": flow.system, "flow": flow.flow, "keys": [change.key for change in changes]}
+    waiting = {row.key: bytes(row.hash) for row in connection.execute(_WAITS_URGENTLY, names)}
+    left = [change for change in changes if waiting.get(change.key) != change.hash]
     _store(connection, flow, left, report, urgent=True)
     return len(left)
 
 
 def _not_on_its_way(
     connection: Connection, flow: OutgoingFlow, changes: Iterable[_Change], report: PushReport
-) -> Iterator[_Change]:
-    """Without those whose value an urgent delivery holds that is not answered yet: sent twice it costs budget only."""
+) -> Iterable[_Change]:
+    """Without those whose value is the newest in a delivery that is not settled yet, such as an urgent one that
+    overtook: sent twice it would cost budget and tell nothing.
+    """
     names = {"system": flow.system, "flow": flow.flow}
-    waiting = {row.key: bytes(row.hash) for row in connection.execute(_WAITS_URGENTLY, names)}
-    for change in changes:
-        if waiting.get(change.key) == change.hash:
-            report.unchanged += 1
-        else:
-            yield change
+    if not connection.scalar(_ANY_OPEN, names):
+        return changes
+    given = list(changes)
+    rows = connection.execute(_ON_ITS_WAY, {**names, "keys": [change.key for change in given]})
+    waiting = {row.key: bytes(row.hash) for row in rows}
+    left = [change for change in given if waiting.get(change.key) != change.hash]
+    report.unchanged += len(given) - len(left)
+    return left
 
 
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
@@ -116,6 +123,17 @@ _WAITS_URGENTLY = text("""
     SELECT DISTINCT ON (c.key) c.key, c.hash
     FROM delivery AS d JOIN delivery_change AS c ON c.delivery_id = d.id
     WHERE d.system = :system AND d.flow = :flow AND d.finished_at IS NULL AND d.urgent AND c.verdict IS NULL
+      AND c.key = ANY(:keys)
+    ORDER BY c.key, d.id DESC
+""")
+_ANY_OPEN = text(
+    "SELECT EXISTS (SELECT FROM delivery WHERE system = :system AND flow = :flow AND finished_at IS NULL)"
+)
+_ON_ITS_WAY = text("""
+    SELECT DISTINCT ON (c.key) c.key, c.hash
+    FROM delivery AS d JOIN delivery_change AS c ON c.delivery_id = d.id
+    WHERE d.system = :system AND d.flow = :flow AND d.finished_at IS NULL AND c.verdict IS NULL
+      AND c.key = ANY(:keys)
     ORDER BY c.key, d.id DESC
 """)
 

@@ -123,9 +123,14 @@ def _retry(hub: Hub, job: Job, error: Exception) -> None:
 # ---------------------------------------------------------------- into the hub
 
 _WAITING = text("""
-    SELECT id, fetch_ids, size, event_id IS NOT NULL AND deleted = '{}' AND attempts = 0 AS plain FROM intake
+    SELECT id, fetch_ids, size, event_id IS NOT NULL AND deleted = '{}' AND attempts = 0 AS plain,
+           event_id IS NOT NULL AND deleted = '{}' AND params -> 'records' = 'null' AS thin FROM intake
     WHERE system = :system AND flow = :flow AND state = 'stored' AND (cardinality(fetch_ids) > 0) = :fetch
     ORDER BY id LIMIT :limit
+""")
+_FETCHED = text("""
+    UPDATE intake SET state = 'processed', processed_at = now(), counts = '{}'
+    WHERE id = ANY(:ids) AND state = 'stored'
 """)
 _BROKE_DOWN = text("UPDATE intake SET attempts = attempts + 1 WHERE id = :id RETURNING attempts")
 _GIVE_UP = text("UPDATE intake SET state = 'failed', processed_at = now() WHERE id = :id")
@@ -133,12 +138,15 @@ _GIVE_UP = text("UPDATE intake SET state = 'failed', processed_at = now() WHERE 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A page or an event that waits. `plain`: an event that only carries records and has not been tried before."""
+    """A page or an event that waits. `plain`: an event that only carries records and has not been tried before;
+    `thin`: one that only names ids.
+    """
 
     id: int
     fetch_ids: list[str]
     size: int
     plain: bool
+    thin: bool
 
 
 def _waiting(hub: Hub, job: Job, *, fetch: bool) -> list[_Page]:
@@ -253,6 +261,11 @@ def _fetch_together(hub: Hub, bound: BoundFlow, job: Job) -> None:
                 if hub.stopping.is_set():
                     raise _Stopping("stopping")
                 hub.fetch_pages(bound, ids[start : start + IDS], call, report, counter, listing)
+            if bound.source.acknowledge is None:
+                # there is nothing in a thin event to take in: a burst of them is settled at once
+                with hub.engine.begin() as connection:
+                    connection.execute(_FETCHED, {"ids": [event.id for event in events if event.thin]})
+                events = [event for event in events if not event.thin]
             for event in events:
                 hub.take_in_page(bound, event.id, call, report, counter, listing=listing, fetched=True)
 

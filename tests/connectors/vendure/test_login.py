@@ -114,7 +114,9 @@ def test_a_kept_token_that_ended_is_renewed_for_all() -> None:
         shop.expire()
     with calling(shop) as api:
         assert api.query("Channel") == CHANNEL
-    assert len(shop.calls) == 5  # refused with the kept token, and again with the new one; the first time only once
+    assert (
+        len(shop.calls) == 5
+    )  # refused with the kept token, and again with the new one; the first time only once
 
 
 def test_the_channel_is_asked_for_once_where_events_are_fetched_one_after_the_other() -> None:

@@ -16,14 +16,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 from sqlalchemy import text
 
-from hub.engine import Hub
+from hub.engine import FlowBusy, Hub
 from hub.home import Settings
 from hub.reports import PullReport, PushReport
 from hub.store.database import migrate, open_engine
@@ -31,11 +31,12 @@ from sandbox.rakuten import Limits as RakutenLimits, Server as RakutenServer, Sh
 from sandbox.square import Limits as SquareLimits, Seller, Server as SquareServer
 from sandbox.vendure import Shop
 
-__all__ = ["SECRET", "SKU", "Process", "Trade", "Write", "soon"]
+__all__ = ["CHANNELS", "SECRET", "SKU", "Process", "Trade", "Write", "soon"]
 
 SECRET = "a-secret-of-shop-and-hub"
 SKU = "TEA-100"
 """What all three sell."""
+STORE = "渋谷店"
 
 SHOP = """
 system: shop-main
@@ -85,6 +86,7 @@ authority: {{stock_position: wms}}
 flows:
   stock: {{pull: files, params: {{interface: stock}}, mapping: file_exchange/stock.in}}
 """
+CHANNELS = ("shop-main", "rakuten-main", "tills")
 COUNT = ("在庫日", "倉庫ID", "商品ID", "品質区分ID", "在庫数(引当数を含む)", "引当数")
 
 
@@ -148,7 +150,9 @@ class Process:
         return found[0]
 
     def stop(self) -> None:
-        """Politely, as an operator would."""
+        """Politely, as an operator would; nothing when it has ended."""
+        if self._popen.poll() is not None:
+            return
         self._popen.send_signal(signal.SIGTERM)
         try:
             self._popen.wait(20)
@@ -168,6 +172,7 @@ class Trade:
         self._url = url
         self._folder = folder
         self._files = 0
+        self.address = ""
         self._stack = ExitStack()
         self.market = MarketShop(limits=RakutenLimits(pace=10_000))
         self.seller = Seller(limits=SquareLimits(pace=10_000))
@@ -197,7 +202,7 @@ class Trade:
         ):
             content = file.format(
                 vendure=self.shop.url, rakuten=market.url, square=square.url,
-                place=self.seller.location("渋谷店"), warehouse=self._folder / "wms",
+                place=self.seller.location(STORE), warehouse=self._folder / "wms",
             )  # fmt: skip
             (systems / f"{name}.yaml").write_text(content, "utf-8")
         self.environment = {**os.environ, **self._settings()}
@@ -234,38 +239,34 @@ class Trade:
 
     # ------------------------------------------------------------------ the hub's processes
 
-    @contextmanager
-    def running(self, *words: str) -> Iterator[Process]:
-        """A command of the hub, until the end of the block."""
-        process = Process(self.environment, *words)
-        try:
-            yield process
-        finally:
-            process.stop()
+    def start_gateway(self) -> None:
+        """Answers at `address`, the same one each time it is started. The shop sends its events there."""
+        port = self.address.rpartition(":")[2] or "0"
+        self.gateway = Process(self.environment, "gateway", "--port", port)
+        self._stack.callback(self.gateway.stop)
+        before, self.address = self.address, self.gateway.wait_for(r"http://127\.0\.0\.1:\d+")
+        soon(lambda: _answers(f"{self.address}/health/ready"), "a gateway that is ready")
+        if not before:
+            self.send_events()
 
-    @contextmanager
-    def gateway(self, port: int = 0) -> Iterator[str]:
-        """A gateway; its address. The shop's events go there from now on."""
-        with self.running("gateway", "--port", str(port)) as process:
-            where = process.wait_for(r"http://127\.0\.0\.1:\d+")
-            soon(lambda: _answers(f"{where}/health/ready"), "a gateway that is ready")
-            self.shop.send_events(f"{where}/webhooks/shop-main", SECRET)
-            yield where
+    def start_worker(self) -> None:
+        worker = Process(self.environment, "worker")
+        self._stack.callback(worker.stop)
+        worker.wait_for("ready: urgent")
 
-    @contextmanager
-    def worker(self) -> Iterator[Process]:
-        with self.running("worker") as process:
-            process.wait_for("ready: urgent")
-            yield process
+    def send_events(self, on: bool = True) -> None:
+        """Switch the shop's plugin on or off."""
+        self.shop.send_events(f"{self.address}/webhooks/shop-main" if on else None, SECRET)
 
     # ------------------------------------------------------------------ what is done in the company
 
     def count(self, units: int, sku: str = SKU) -> None:
         """The warehouse counts; its file is taken in by the scheduled flow."""
         self._files += 1
-        row = (f"{date.today():%Y%m%d}", "EAST", sku, "1", str(units), "0")
+        day = f"{datetime.now().astimezone():%Y%m%d}"
+        row = (day, "EAST", sku, "1", str(units), "0")
         lines = (",".join(f'"{value}"' for value in line) for line in (COUNT, row))
-        path = self._folder / "wms" / "out" / f"ZAIKO_{date.today():%Y%m%d}_{self._files:03d}.csv"
+        path = self._folder / "wms" / "out" / f"ZAIKO_{day}_{self._files:03d}.csv"
         path.write_bytes("".join(f"{line}\r\n" for line in lines).encode("cp932"))
         report = self.pull("wms", "stock")
         assert report.quarantined == 0, self.hub.quarantine_list()
@@ -276,15 +277,40 @@ class Trade:
     def push(self, system: str, flow: str) -> PushReport:
         return self.hub.push(system, flow)
 
-    def begin_day(self, units: int) -> None:
-        """Listings of all channels, a count, and the first full push to each."""
-        for system in ("shop-main", "rakuten-main", "tills"):
+    def open_for_business(self) -> None:
+        """Listings of all channels, and the orders of the shop's past."""
+        for system in CHANNELS:
             self.pull(system, "listings")
-        # what was sold in the shop before this company was founded is not for it
         self.pull("shop-main", "orders")
-        self.count(units)
-        for system in ("shop-main", "rakuten-main", "tills"):
+
+    def stock_up(self, units: int) -> None:
+        """So many of `SKU` are left over when all open orders are served, and every channel knows it."""
+        (ordered,) = self.rows(
+            "SELECT coalesce(sum(units), 0) AS units FROM stock_demand WHERE sku = :s", s=SKU
+        )
+        self.count(units + int(ordered.units))
+        for system in CHANNELS:
+            soon(lambda s=system: self._pushed(s), f"a push to {system}")  # type: ignore[misc]
+        soon(lambda: self.offered == units and self.quiet, f"{units} offered")
+
+    def _pushed(self, system: str) -> bool:
+        try:
             self.push(system, "stock")
+        except FlowBusy:
+            return False
+        return True
+
+    def sell_at_the_market(self) -> int:
+        """The marketplace takes orders until one is for `SKU`; its units."""
+        while True:
+            (number,) = self.market.take_orders(1, scene="plain")
+            lines = [
+                line for package in self.market.orders[number]["PackageModelList"]
+                for line in package["ItemModelList"]
+                if any(sku["merchantDefinedSkuId"] == SKU for sku in line["SkuModelList"])
+            ]  # fmt: skip
+            if lines:
+                return sum(int(line["units"]) for line in lines)
 
     # ------------------------------------------------------------------ what is seen
 
@@ -298,6 +324,18 @@ class Trade:
         with self.hub.engine.connect() as connection:
             return list(connection.execute(text(query), values))
 
+    @property
+    def at_the_tills(self) -> int:
+        """Units the registers show."""
+        return self.seller.stock(SKU, STORE)
+
+    @property
+    def deliveries(self) -> dict[str, int]:
+        """How many deliveries of stock went to each channel so far."""
+        rows = self.rows("SELECT system, count(*) AS n FROM delivery WHERE flow = 'stock' GROUP BY system")
+        return {row.system: row.n for row in rows}
+
+    @property
     def quiet(self) -> bool:
         """No job waits or runs."""
         return not self.hub.job_statuses()
