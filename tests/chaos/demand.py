@@ -9,19 +9,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
-from hub.stock import NotEnough, NotReservable, ReservationClosed, release, reserve
 from tests.chaos.goods import CHANNELS, Sku
 from tests.chaos.warehouse import Warehouse
 
-__all__ = ["Channel", "Demand", "Placed", "Reservations"]
+__all__ = ["Channel", "Demand", "Placed"]
 
 SCENES = ("plain", "plain", "plain", "cod", "guest", "dated", "line_discount", "pending", "edited")
 """Kinds of orders of the shop: paid, cash on delivery, without an account, not paid yet, changed afterwards, ..."""
@@ -196,78 +192,3 @@ class Demand:
             if time.monotonic() >= count:
                 self.warehouse.count()
                 count = time.monotonic() + dice.uniform(2.0, 4.0)
-
-
-class Reservations:
-    """A till of our own takes units aside: `hub.stock.reserve` and `release`, in a thread. What it knows is in `known`:
-    key -> (sku, units, state); a state is only written down when the hub has said so.
-    """
-
-    def __init__(self, engine: Engine, skus: Sequence[Sku], seed: str) -> None:
-        self.known: dict[str, tuple[str, int, str]] = {}
-        self.done: Counter[str] = Counter()
-        self.failed: list[str] = []
-        self._engine = engine
-        self._skus = skus
-        self._seed = seed
-        self._dice = random.Random(f"{seed}/reservations")
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def begin(self) -> None:
-        self._thread.start()
-
-    def end(self) -> None:
-        self._stop.set()
-        self._thread.join(60)
-
-    def _run(self) -> None:
-        try:
-            while not self._stop.wait(self._dice.uniform(0.4, 1.6)):
-                held = [key for key, (_, _, state) in self.known.items() if state == "open"]
-                if held and self._dice.random() < 0.35:
-                    self._release(self._dice.choice(held))
-                else:
-                    self._reserve()
-        except Exception as error:  # noqa: BLE001  (told in the balance)
-            self.failed.append(f"reservations: {type(error).__name__}: {error}")
-
-    def _surely(self, ask: Callable[[], Any]) -> Any:
-        """Ask again until the hub answers: whether it was done is only known then."""
-        while True:
-            try:
-                return ask()
-            except DBAPIError:
-                self.done["reservation asked again"] += 1
-                time.sleep(0.3)
-
-    def _reserve(self) -> None:
-        sku, units = self._dice.choice(self._skus).sku, self._dice.choice((1, 1, 2))
-        key = f"cart-{self._seed}-{len(self.known)}"
-        channel, brief = self._dice.choice(CHANNELS), self._dice.random() < 0.4
-        ttl = timedelta(seconds=3) if brief else timedelta(hours=1)
-        try:
-            self._surely(
-                lambda: reserve(self._engine, sku=sku, quantity=units, channel=channel, key=key, ttl=ttl)
-            )
-        except (NotEnough, NotReservable):
-            self.done["reservation refused"] += 1
-            self.known[key] = (sku, units, "none")
-            return
-        self.done["reserve"] += 1
-        self.known[key] = (sku, units, "expired" if brief else "open")
-
-    def _release(self, key: str) -> None:
-        sku, units, _ = self.known[key]
-
-        def ask() -> None:
-            with self._engine.begin() as connection:
-                release(connection, key)
-
-        try:
-            self._surely(ask)
-        except ReservationClosed:
-            # the first try had done it and its answer was lost
-            self.done["release found done"] += 1
-        self.done["release"] += 1
-        self.known[key] = (sku, units, "released")

@@ -134,6 +134,10 @@ class House:
         """The webhook door of a system at each gateway."""
         return [f"http://127.0.0.1:{port}/webhooks/{system}" for port in self.ports]
 
+    @property
+    def gateway_urls(self) -> list[str]:
+        return [f"http://127.0.0.1:{port}" for port in self.ports]
+
     def furnish(self, shop_url: str, tills_url: str, store: str) -> None:
         """Write system files, the count's mapping and the secrets."""
         files = {

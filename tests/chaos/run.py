@@ -22,11 +22,13 @@ from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
 from connectors.contract import Retry
+from hub.api.keys import create_key
 from hub.engine import Hub
 from hub.logs import configure_logging
 from tests.chaos.airflow import Airflow
 from tests.chaos.balance import Balance, Others, draw_up
-from tests.chaos.demand import Channel, Demand, Reservations
+from tests.chaos.carts import Carts
+from tests.chaos.demand import Channel, Demand
 from tests.chaos.goods import CHANNELS, goods
 from tests.chaos.house import ROOT, House
 from tests.chaos.report import show
@@ -173,7 +175,7 @@ class _Run:
     def _day(self, hub: Hub, channels: dict[str, Channel], supervisor: Supervisor) -> bool:
         demand = Demand(channels, self.warehouse, self.skus, self.plan.seed, self.plan.rate,
                         self.house.folder / "people.jsonl")  # fmt: skip
-        carts = Reservations(hub.engine, self.skus, self.plan.seed)
+        carts = Carts(hub.engine, self.house.gateway_urls, self._api_key(hub), self.skus, self.plan.seed)
         trouble = Trouble(supervisor, self.postgres, self.plan.seed)
         if self.airflow is not None:
             trouble.more["airflow-scheduler"] = self.airflow.kill
@@ -205,6 +207,11 @@ class _Run:
         )  # fmt: skip
         return not balance.differences
 
+    def _api_key(self, hub: Hub) -> str:
+        """What the shop of our own signs in with."""
+        with hub.engine.begin() as connection:
+            return create_key(connection, "chaos", ["reserve"])[1].get_secret_value()
+
     def _keep_tables(self) -> None:
         """The hub's tables as CSV beside the logs: the database itself does not outlive the run."""
         folder = self.house.folder / "tables"
@@ -221,7 +228,7 @@ class _Run:
                         file.write(part)
 
     def _quiet(
-        self, hub: Hub, channels: dict[str, Channel], demand: Demand, carts: Reservations
+        self, hub: Hub, channels: dict[str, Channel], demand: Demand, carts: Carts
     ) -> tuple[Balance, dict[str, dict[str, Any]]]:
         """Wait until everything agrees twice in a row, or patience ends. The warehouse goes on working meanwhile."""
         until = time.monotonic() + self.plan.patience
