@@ -21,6 +21,7 @@ from connectors.contract import (
     Sink,
     Verdict,
 )
+from hub.logs import mask
 from hub.progress import Counter
 from hub.quarantine import Refusal, put_refusals, resolve_outgoing
 from hub.reports import PushReport
@@ -329,7 +330,7 @@ def _record(connection: Connection, names: _Names, tried: _Attempt, report: Push
         .values(
             finished_at=func.now(),
             counts={"changes": len(tried.pending), "done": len(done), "refused": len(refused), "left": left},
-            error=None if error is None else str(error)[:2000],
+            error=None if error is None else mask("", str(error))[:2000],
             outcome="done" if not left else "retry" if error is None else type(error).__name__.lower(),
         )
     )

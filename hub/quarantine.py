@@ -277,15 +277,15 @@ _LIST = text("""
 
 
 def masked_fault(fault: Mapping[str, Any]) -> dict[str, Any]:
-    """A fault as it may be shown: personal data masked, in its sentences too."""
+    """A fault as it may be shown: personal data masked, in its sentences too, also those of the other side."""
     value = fault.get("value")
+    sentences = {language: fault[language] for language in ("ja", "en")}
     if value is None:
-        return dict(fault)
+        return {**fault, **{language: mask("", said) for language, said in sentences.items()}}
     shown = mask(fault.get("column") or fault.get("field") or "", value)
     if value:
-        sentences = {language: fault[language].replace(value, shown) for language in ("ja", "en")}
-        return {**fault, **sentences, "value": shown}
-    return {**fault, "value": shown}
+        sentences = {language: said.replace(value, shown) for language, said in sentences.items()}
+    return {**fault, **sentences, "value": shown}
 
 
 def _subject(row: Any) -> str:

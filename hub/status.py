@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, text, update
 
+from hub.logs import mask
 from hub.reports import FlowStatus
 from hub.store.tables import flow_run
 from hub.systems import Flow, System, Systems
@@ -27,13 +28,18 @@ def begin_run(connection: Connection, *, system: str, flow: str, direction: str)
     return run_id
 
 
+def _shown(error: str | None) -> str | None:
+    """An error as it is kept: the other side may have named a person in it."""
+    return None if error is None else mask("", error)
+
+
 def end_run(
     connection: Connection, run_id: int, outcome: str, counts: Mapping[str, Any], error: str | None
 ) -> None:
     connection.execute(
         update(flow_run)
         .where(flow_run.c.id == run_id)
-        .values(outcome=outcome, finished_at=func.now(), counts=dict(counts), error=error)
+        .values(outcome=outcome, finished_at=func.now(), counts=dict(counts), error=_shown(error))
     )
 
 
@@ -45,7 +51,7 @@ def note_run(
     connection.execute(
         insert(flow_run).values(
             system=system, flow=flow, direction=direction, started_at=started_at, finished_at=func.now(),
-            outcome=outcome, counts=dict(counts), error=error,
+            outcome=outcome, counts=dict(counts), error=_shown(error),
         )
     )  # fmt: skip
 

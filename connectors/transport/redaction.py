@@ -32,8 +32,8 @@ _SECRET_WORDS = _set(
 )
 _KEYS_OF_DOORS = _set("api access private license licence service shared secret consumer auth signing")
 _PERSONAL_WORDS = _set(
-    "email mail phone tel telephone fax mobile zip zipcode postcode postal address addresses street kana "
-    "furigana birth birthday birthdate dob gender sex"
+    "email emails mail phone phones tel telephone fax mobile zip zipcode postcode postal address addresses street kana "
+    "furigana birth birthday birthdate dob gender sex note memo remark remarks inscription"
 )
 _NAME_OWNERS = _set(
     "family first last given full customer buyer orderer recipient contact sender consignee receiver member "
@@ -41,6 +41,7 @@ _NAME_OWNERS = _set(
 )
 _PERSONAL_JAPANESE = re.compile(
     r"氏名|お名前|住所|電話|携帯|メール|郵便番号|カナ|かな|フリガナ|ふりがな|生年月日|性別"
+    r"|備考|作業者欄|メッセージ|名入れ|ご要望|通信欄|コメント"  # free text: people write names and addresses into it
     r"|(?:受注|購入者|注文者|注文主|依頼主|送付先|届け先|届先|発送先|配送先|送り先|お客様|顧客|会員|受取人)名"
 )
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -48,7 +49,8 @@ _WORD = re.compile(r"[A-Za-z]+")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PHONE = re.compile(r"(?<![\d-])(?:0\d{1,4}-\d{1,4}-\d{3,4}|0[5789]0\d{8})(?![\d-])")
 _PAIR = re.compile(
-    r"""(?P<key>["']?[\w.-]+["']?)(?P<sep>\s*[=:]\s*)(?P<value>"(?:[^"\\]|\\.)*"|[^\s&,;<>"'}\]]+)"""
+    r"""(?P<key>["']?[\w.-]+["']?)(?P<sep>\s*[=:]\s*)"""
+    r"""(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s&,;<>"'}\]]+)"""
 )
 _ELEMENT = re.compile(r"<(?P<key>[\w:.-]+)(?P<rest>[^<>]*)>(?P<value>[^<]+)<")
 _SHORT = 4
@@ -73,6 +75,8 @@ def is_personal_key(key: str) -> bool:
     """Whether a key names personal data (`phoneNumber1`, `familyName`, `送付先住所`)."""
     words = _words(key)
     if _PERSONAL_WORDS.intersection(words) or _PERSONAL_JAPANESE.search(key):
+        return True
+    if "gift" in words and "message" in words:
         return True
     return "name" in words and bool(_NAME_OWNERS.intersection(words))
 
@@ -208,8 +212,8 @@ class Redactor:
         key = match["key"].strip("\"'")
         if not (is_secret_key(key) or is_personal_key(key)):
             return match[0]
-        value = f'"{MASK}"' if match["value"].startswith('"') else MASK
-        return f"{match['key']}{match['sep']}{value}"
+        quote = match["value"][0] if match["value"][0] in "\"'" else ""
+        return f"{match['key']}{match['sep']}{quote}{MASK}{quote}"
 
     @staticmethod
     def _element(match: re.Match[str]) -> str:

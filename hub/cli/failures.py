@@ -84,7 +84,14 @@ def guarded() -> Iterator[None]:
         if words is None:
             _show_bug(error)
             raise typer.Exit(code) from error
-        raise fail(words.ja, words.en, code) from error
+        raise fail(_shown(words.ja), _shown(words.en), code) from error
+
+
+def _shown(sentence: str) -> str:
+    """What the other side says may name a person."""
+    from hub.logs import mask
+
+    return mask("", sentence)
 
 
 def _show_bug(error: Exception) -> None:

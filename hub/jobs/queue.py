@@ -18,6 +18,7 @@ import orjson
 from sqlalchemy import Connection, text
 
 from hub.jobs.schema import SCHEMA
+from hub.logs import mask
 
 __all__ = [
     "Job",
@@ -175,7 +176,7 @@ def settled(connection: Connection, job: Job) -> None:
 def note_failure(connection: Connection, job: Job, error: str) -> None:
     """Write down why the running job is about to fail; of a name's failures only the newest is kept."""
     settled(connection, job)
-    connection.execute(_FAILED, {"name": job.name, "error": error[:2000]})
+    connection.execute(_FAILED, {"name": job.name, "error": mask("", error)[:2000]})
 
 
 _FORGET = text(f"""
