@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import author, data, flows, house, keys, refused, serve, stock, subscriber_messages
+from hub.cli import author, data, flows, house, keys, people, refused, serve, stock, subscriber_messages
 from hub.cli.opening import speak_up
 from hub.cli.previews import preview
 from hub.cli.root import Root
@@ -64,6 +64,7 @@ house.register(app, DAILY, SETTING_UP)
 app.add_typer(refused.app, name="quarantine", rich_help_panel=DAILY)
 data.register(app, DAILY)
 stock.register(app, DAILY)
+app.add_typer(people.app, name="people", rich_help_panel=DAILY)
 serve.register(app, DAILY)
 app.add_typer(keys.app, name="key", rich_help_panel=DAILY)
 app.add_typer(subscriber_messages.app, name="subscriber", rich_help_panel=DAILY)

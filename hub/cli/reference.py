@@ -115,6 +115,31 @@ EXAMPLES: dict[str, list[tuple[str, Words]]] = {
         ),
     ],
     "subscriber send": [("subscriber send", Words("ワーカーなしで今すぐ", "now, without a worker"))],
+    "people match": [("people match", Words("変わった顧客を照合する", "compare the customers that changed"))],
+    "people queue": [
+        ("people queue", Words("判断待ちの一覧", "what waits for a person")),
+        (
+            "people queue --limit 10 --reveal",
+            Words("個人情報を表示して10件", "ten, with names and numbers shown"),
+        ),
+    ],
+    "people show": [
+        ("people show core/00001234", Words("だれと、なぜつながっているか", "who it is one person with"))
+    ],
+    "people accept": [
+        ("people accept 12 --reason phoned", Words("同一人物としてつなぐ", "the two are one person")),
+        ("people accept 12 --survivor core/00001234", Words("残す顧客を選ぶ", "and this one survives")),
+    ],
+    "people reject": [
+        ("people reject 12 13 --reason brothers", Words("別人と記憶する", "never offered again"))
+    ],
+    "people undo": [("people undo 12 --reason mistake", Words("つなぐ前に戻す", "everything as before"))],
+    "people export": [
+        ("people export queue.xlsx --reveal", Words("Excelで判断する", "to decide in Excel")),
+    ],
+    "people import": [
+        ("people import queue.xlsx --by hanako", Words("判断を取り込む", "follow the decisions"))
+    ],
     "key create": [
         (
             "key create shop-web --scope read:product --scope reserve --channel shop",
