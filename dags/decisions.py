@@ -39,6 +39,12 @@ _SETTINGS = Words(
     "ハブの設定に誤りがあります。上の理由のとおり直してから、このタスクをクリアしてください。",
     "The hub's settings are wrong. Mend what the reason above names, then clear this task.",
 )
+_DIFFERENT = Words(
+    "報告書で差異を確認し、`tsunagi reconcile fix` の計画どおりでよければ実行してください。"
+    "そのあとこのタスクをクリアすると、もう一度照合します。",
+    "Look at the differences in the report, and carry the plan of `tsunagi reconcile fix` out if it is right. Then "
+    "clear this task: it compares again.",
+)
 _UNEXPECTED = Words(
     "想定外のエラーです。自動でやり直します。受け取ったデータは保存済みで、次の実行が続きから処理します。"
     "繰り返す場合は、下の記録を添えて開発担当に連絡してください。",
@@ -81,6 +87,8 @@ def advice(error: BaseException, system: str) -> Words:
         return _REFUSED
     if isinstance(error, Misconfigured):
         return Words(_MISCONFIGURED.ja.format(system=system), _MISCONFIGURED.en.format(system=system))
+    if type(error).__name__ == "TooDifferent":  # by its name: reading it would load the room of comparisons
+        return _DIFFERENT
     if isinstance(error, (HubError, MappingError)):
         return _SETTINGS
     return _UNEXPECTED

@@ -19,9 +19,9 @@ from airflow.sdk.bases.timetable import BaseTimetable
 
 from connectors.registry import load_connectors
 from dags.decisions import FlowRetryPolicy
-from dags.flow_docs import FlowText, flow_doc
+from dags.flow_docs import FlowText, flow_doc, reconcile_doc
 from dags.forms import pull_form, push_form
-from dags.operators import HousekeepingOperator, PullOperator, PushOperator
+from dags.operators import HousekeepingOperator, PullOperator, PushOperator, ReconcileOperator
 from dags.people import PEOPLE, people_dag
 from hub.calendar import BusinessTimes
 from hub.derive import FACTS
@@ -76,6 +76,7 @@ def build(settings: Settings, only: str | None = None) -> Built:
     for system in loaded.systems.values():
         wrong = _faults(system, roots) if only is None else []
         built.faults.extend(fault.words for fault in wrong)
+        _add_reconcile(built, system, wrong, only, settings.lang)
         for name, flow in system.flows.items():
             dag_id = f"{system.system}__{name}"
             if only not in (None, dag_id) or any(_stops(fault, name) for fault in wrong):
@@ -230,4 +231,43 @@ def _housekeeping(lang: Language) -> DAG:
         auto_register=False,
     ) as dag:
         HousekeepingOperator(task_id="housekeeping", title=_HOUSEKEEPING)
+    return dag
+
+
+RECONCILE = "reconcile__nightly"
+"""No flow can have this name: two underscores stand in none."""
+
+
+def _add_reconcile(
+    built: Built, system: System, wrong: Sequence[SystemFault], only: str | None, lang: Language
+) -> None:
+    """The DAG that compares the system with its full listing each night, if its file asks for one."""
+    dag_id = f"{system.system}__{RECONCILE}"
+    stops = any(fault.field == "connector" or fault.field.startswith("reconcile") for fault in wrong)
+    if system.reconcile is not None and only in (None, dag_id) and not stops:
+        built.dags[dag_id] = _reconcile_dag(dag_id, system, lang)
+
+
+def _reconcile_dag(dag_id: str, system: System, lang: Language) -> DAG:
+    assert system.reconcile is not None
+    hour, minute = system.reconcile.at.split(":")
+    title = Words(f"{system.title.ja}:夜間の照合", f"{system.title.en}: nightly reconciliation")
+    with DAG(
+        dag_id,
+        dag_display_name=title.say(lang),
+        description=title.say("en" if lang == "ja" else "ja"),
+        doc_md=reconcile_doc(system, lang),
+        schedule=CronTriggerTimetable(f"{int(minute)} {int(hour)} * * *", timezone=ZONE),
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        max_active_tasks=1,  # both would ask the same account
+        tags=[system.system, system.connector, "reconcile", *system.reconcile.entities],
+        default_args={**TASK, "retry_policy": FlowRetryPolicy(), "owner": system.owner or "tsunagi"},
+        auto_register=False,
+    ) as dag:
+        for kind, how in system.reconcile.entities.items():
+            ReconcileOperator(
+                task_id=kind, system=system.system, entity=kind, days=how.days, limit=how.limit, title=title
+            )
     return dag

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from canonical_model.entity import ENTITIES
+from hub.system_file import System
 from hub.words import Language, Words
 
-__all__ = ["FlowText", "flow_doc"]
+__all__ = ["FlowText", "flow_doc", "reconcile_doc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +130,37 @@ def _kind(kind: str, lang: Language) -> str:
 
 def _listed(words: Iterable[str]) -> str:
     return ", ".join(words)
+
+
+_RECONCILE = Words(
+    """毎晩 **{system}** の全件を読み、ハブの内容と突き合わせます。何も取り込まず、何も送りません。
+
+{rows}
+
+差異が上限を超えたタスクは失敗になります。報告書(HTML・CSV)の場所はタスクのログにあります。
+
+### 差異があったとき
+
+- `tsunagi reconcile list --system {id}` で照合番号を確かめ、`tsunagi reconcile fix 番号` で計画を見ます。
+- 計画どおりでよければ `--apply --reason "理由"` を付けて実行します。通常の取込・送信と同じ道を通ります。""",
+    """Each night all of **{system}** is read and held against the hub. Nothing is taken in and nothing is sent.
+
+{rows}
+
+A task with more differences than its limit fails. Where the report (HTML, CSV) lies is in the task's log.
+
+### When there are differences
+
+- `tsunagi reconcile list --system {id}` shows the number, `tsunagi reconcile fix NUMBER` the plan.
+- If the plan is right, add `--apply --reason "why"`. It goes the ordinary roads in and out.""",
+)
+_RECONCILE_HEAD = Words("| 種類 | 期間(日) | 差異の上限 |", "| Kind | Days | Limit |")
+
+
+def reconcile_doc(system: System, lang: Language) -> str:
+    """The page of a system's nightly comparison, as Markdown."""
+    kinds = {} if system.reconcile is None else system.reconcile.entities
+    rows = [f"| {_kind(kind, lang)} | {how.days} | {how.limit} |" for kind, how in kinds.items()]
+    table = "\n".join([_RECONCILE_HEAD.say(lang), "|---|---|---|", *rows])
+    title = Words(system.title.ja, system.title.en).say(lang)
+    return _RECONCILE.say(lang).format(system=title, id=system.system, rows=table)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, BaseOperator
 
 from dags.decisions import failure
-from dags.summaries import housekeeping_summary, pull_summary, push_summary
+from dags.summaries import housekeeping_summary, pull_summary, push_summary, reconcile_summary
 from hub.calendar import JST
 from hub.words import HubError, Words
 
@@ -25,6 +25,10 @@ __all__ = ["HousekeepingOperator", "HubOperator", "PullOperator", "PushOperator"
 
 NOTES_SHOWN = 20
 """Notes of a run that go into its summary; all of them are in the log."""
+
+
+KEPT = timedelta(days=90)
+"""How long comparisons and their reports are kept."""
 
 
 class HubOperator(BaseOperator):
@@ -107,6 +111,41 @@ class HousekeepingOperator(HubOperator):
         report: Mapping[str, Any] = hub.housekeeping()
         self.log.info("%s", housekeeping_summary(report).say())
         return dict(report)
+
+
+class ReconcileOperator(HubOperator):
+    """Compares one kind with the system's full listing, and writes the report. Fails above `limit` differences.
+
+    Reports and results are kept for `KEPT`.
+    """
+
+    ui_color = "#fef3c7"
+
+    def __init__(
+        self, *, system: str, entity: str, days: int, limit: int, title: Words, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.system = system
+        self.entity = entity
+        self.days = days
+        self.limit = limit
+        self.title = title
+
+    def run_with(self, hub: Hub, context: Context) -> dict[str, Any]:  # noqa: ARG002
+        from hub.home import Settings
+        from hub.reconcile import Options, TooDifferent, reconcile, tidy
+
+        reports = Settings.from_env().home.root / "reports" / "reconcile"
+        result = reconcile(hub, self.system, self.entity, reports=reports, options=Options(days=self.days))
+        tidy(hub.engine, reports, older_than=datetime.now(UTC) - KEPT)
+        summary = reconcile_summary(result)
+        if result.differences > self.limit:
+            raise TooDifferent(result, self.limit)
+        (self.log.warning if result.differences else self.log.info)("%s", summary.say())
+        return {
+            "run": result.run, "differences": result.differences, "counts": result.counts,
+            "folder": str(result.folder),
+        }  # fmt: skip
 
 
 def given(params: Mapping[str, Any]) -> dict[str, Any]:

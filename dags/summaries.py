@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hub.reports import PullReport, PushReport
 from hub.words import Words
 
-__all__ = ["housekeeping_summary", "pull_summary", "push_summary"]
+if TYPE_CHECKING:
+    from hub.reconcile import Result
+
+__all__ = ["housekeeping_summary", "pull_summary", "push_summary", "reconcile_summary"]
 
 
 def pull_summary(report: PullReport) -> Words:
@@ -52,6 +55,22 @@ def housekeeping_summary(report: Mapping[str, Any]) -> Words:
     return Words(
         f"保存期間を過ぎたものを削除しました: {parts}", f"Deleted what was kept long enough: {parts}"
     )
+
+
+def reconcile_summary(result: Result) -> Words:
+    """Counts of a comparison, and where its report lies."""
+    counts = result.counts
+    ja = (
+        f"一致 {counts['equal']}、ハブだけ {counts['only_hub']}、相手だけ {counts['only_system']}、"
+        f"内容が違う {counts['differ']}、比べられない {counts['unreadable']}、反映待ち {counts['in_flight']}"
+        f"({result.seconds:.1f} 秒)。報告書: {result.folder}"
+    )
+    en = (
+        f"{counts['equal']} equal, {counts['only_hub']} only in the hub, {counts['only_system']} only at the system, "
+        f"{counts['differ']} differ, {counts['unreadable']} not comparable, {counts['in_flight']} in flight "
+        f"({result.seconds:.1f} s). Report: {result.folder}"
+    )
+    return Words(ja, en)
 
 
 def _quarantined(words: Words, refused: int) -> Words:

@@ -44,7 +44,26 @@ def validate(
     for name, flow in system.flows.items():
         faults += _end(system, name, flow, connector)
         faults += _mappings(system, name, flow, load_mapping)
+    if system.reconcile is not None and not faults:
+        faults += _reconcile(system, connector, load_mapping)
     return faults
+
+
+def _reconcile(
+    system: System, connector: Connector[Any], load_mapping: Callable[[str], LoadedMapping]
+) -> Iterator[SystemFault]:
+    # here and not above: the room of comparisons stands on this one
+    from hub.reconcile.parts import comparable
+
+    known = comparable(system, connector, load_mapping)
+    for kind in system.reconcile.entities if system.reconcile else ():
+        if kind not in known:
+            ja, en = suggestion(kind, known)
+            yield system.fault(
+                ("reconcile", "entities", kind),
+                f"「{kind}」は照合できません。取り込むフローも、送った内容を一覧できるフローもありません。{ja}",
+                f"{kind!r} cannot be compared: no flow brings it, and none sends it to where it can be listed.{en}",
+            )
 
 
 def _settings(system: System, connector: Connector[Any]) -> Iterator[SystemFault]:

@@ -29,7 +29,7 @@ from hub.words import HubError, Words
 from mappings.marks import Marks
 from mappings.problems import suggestion
 
-__all__ = ["Alerts", "BusinessDays", "Flow", "System", "UnknownName", "system_schema"]
+__all__ = ["Alerts", "BusinessDays", "Flow", "Reconcile", "System", "UnknownName", "system_schema"]
 
 SYSTEM_ID = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 _FLOW_NAME = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
@@ -149,6 +149,28 @@ class Alerts(BaseModel):
     )
 
 
+class ReconcileKind(BaseModel):
+    """照合する種類1つ / how one kind is compared."""
+
+    model_config = _Strict
+
+    days: int = Field(30, ge=1, le=730, description="何日前までか(受注・入金・出荷など)/ how many days back")
+    limit: int = Field(
+        0, ge=0, description="差異がこの件数を超えたら失敗にする / the night's run fails above so many differences"
+    )
+
+
+class Reconcile(BaseModel):
+    """夜間の照合 / what is compared with the system's full listing each night."""
+
+    model_config = _Strict
+
+    at: str = Field("03:30", pattern=_TIME, description="時刻(日本時間) / when, in Japan time")
+    entities: dict[str, ReconcileKind] = Field(
+        min_length=1, description="種類 → 設定。例 {order: {}, sellable: {limit: 20}} / kinds, such as order"
+    )
+
+
 class System(BaseModel):
     """外部システムのアカウント1つ / one account of an outside system."""
 
@@ -182,6 +204,9 @@ class System(BaseModel):
         description="在庫の配分と計上 / how its channel shares the stock, and when its counts hold an order",
     )
     alerts: Alerts = Alerts()
+    reconcile: Reconcile | None = Field(
+        None, description="夜間の照合 / compared each night: {entities: {order: {}}}"
+    )
 
     _path: Path = PrivateAttr(Path())
     _marks: Marks = PrivateAttr(default_factory=Marks)

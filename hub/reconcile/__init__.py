@@ -2,7 +2,7 @@
 
 from hub.reconcile.fix import FixReport, Plan, apply_fix, plan_fix
 from hub.reconcile.parts import NothingToCompare
-from hub.reconcile.results import Difference, Result, forget_keys, latest, load_run, tidy
+from hub.reconcile.results import Difference, Result, TooDifferent, forget_keys, latest, load_run, tidy
 from hub.reconcile.run import Options, reconcile
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Options",
     "Plan",
     "Result",
+    "TooDifferent",
     "apply_fix",
     "forget_keys",
     "latest",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -112,18 +113,21 @@ def parts_of(hub: Hub, system_id: str, subject: str) -> tuple[list[Part], list[W
             notes.append(_unseen(name))
     if not parts:
         raise _nothing(
-            system, subject, bool(notes), comparable(system, hub.connectors.named(system.connector), hub)
+            system,
+            subject,
+            bool(notes),
+            comparable(system, hub.connectors.named(system.connector), hub.mapping),
         )
     return parts, notes
 
 
-def comparable(system: System, connector: Connector[Any], hub: Any) -> list[str]:
-    """Kinds of entity of this system that can be compared. `hub` is anything with `mapping(name)`."""
+def comparable(system: System, connector: Connector[Any], mapping: Callable[[str], Any]) -> list[str]:
+    """Kinds of entity of this system that can be compared; `mapping` finds a mapping by its name."""
     kinds: dict[str, None] = {}
     for flow in system.flows.values():
         sink = connector.sinks.get(flow.push or "")
         if flow.pull is not None or (sink is not None and sink.listed is not None):
-            kinds.update(dict.fromkeys(hub.mapping(name).entity for name in flow.mapping_names))
+            kinds.update(dict.fromkeys(mapping(name).entity for name in flow.mapping_names))
     return sorted(kinds)
 
 

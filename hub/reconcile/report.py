@@ -6,6 +6,7 @@ The page needs nothing but itself (no script, no font, no picture from elsewhere
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -27,6 +28,7 @@ from hub.logs import mask
 from hub.reconcile.figures import Measure
 from hub.reconcile.results import DIFFERENT, Difference, PartResult, Result, store_differences
 from hub.reconcile.words import HOW, REASONS, REMEDIES, REPORT, STATE_WORDS
+from hub.system_file import System
 from hub.words import Language, Words
 
 if TYPE_CHECKING:
@@ -188,7 +190,7 @@ def _page(
         lang=lang,
         result=result,
         system_title=Words(system.title.ja, system.title.en).say(lang),
-        subject=_kind_title(result.subject, lang),
+        subject=_subject(system, result.subject, lang),
         when=_moment(result.started_at, lang),
         different=result.differences,
         in_flight=counts.get("in_flight", 0),
@@ -315,7 +317,7 @@ def _shown(value: Any) -> str:
     if value is None:
         return "—"
     if isinstance(value, str):
-        text = value
+        text = _in_japan(value) if _INSTANT.fullmatch(value) else value
     elif isinstance(value, int) and not isinstance(value, bool):
         text = f"{value:,}"
     else:
@@ -323,8 +325,23 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 200 else f"{text[:199]}…"
 
 
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+
+
+def _in_japan(instant: str) -> str:
+    return f"{datetime.fromisoformat(instant).astimezone(JST):%Y-%m-%d %H:%M:%S}"
+
+
 def _kind_title(kind: str, lang: Language) -> str:
     return Words(*ENTITIES[kind].titles).say(lang) if kind in ENTITIES else kind
+
+
+def _subject(system: System, subject: str, lang: Language) -> str:
+    """What was compared: the kind of entity, or the flow by its title."""
+    flow = system.flows.get(subject)
+    if subject in ENTITIES or flow is None or flow.title is None:
+        return _kind_title(subject, lang)
+    return Words(flow.title.ja, flow.title.en).say(lang)
 
 
 def _moment(moment: datetime, lang: Language) -> str:

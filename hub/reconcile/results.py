@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, insert, text, update
 from hub.reconcile.fields import FieldDifference
 from hub.store.database import copy_rows
 from hub.store.reconcile_tables import reconcile_run
-from hub.words import Words
+from hub.words import HubError, Words
 
 __all__ = [
     "DIFFERENT",
@@ -23,6 +23,7 @@ __all__ = [
     "Difference",
     "PartResult",
     "Result",
+    "TooDifferent",
     "begin_run",
     "end_run",
     "forget_keys",
@@ -138,6 +139,23 @@ class Result:
             "counts": self.counts, "parts": [part.as_dict() for part in self.parts],
             "notes": [list(note) for note in self.notes], "folder": None if self.folder is None else str(self.folder),
         }  # fmt: skip
+
+
+class TooDifferent(HubError):
+    """A comparison found more differences than its limit."""
+
+    def __init__(self, result: Result, limit: int) -> None:
+        counts = result.counts
+        super().__init__(
+            f"{result.system} {result.subject} の差異が {result.differences} 件あります(上限 {limit}): "
+            f"ハブだけ {counts['only_hub']}、相手だけ {counts['only_system']}、内容が違う {counts['differ']}、"
+            f"比べられない {counts['unreadable']}。報告書: {result.folder}。"
+            f"直し方の確認: tsunagi reconcile fix {result.run}",
+            f"{result.system} {result.subject} has {result.differences} differences (limit {limit}): "
+            f"{counts['only_hub']} only in the hub, {counts['only_system']} only at the system, "
+            f"{counts['differ']} differ, {counts['unreadable']} not comparable. Report: {result.folder}. "
+            f"What would put it right: tsunagi reconcile fix {result.run}",
+        )
 
 
 # ---------------------------------------------------------------- writing
