@@ -100,12 +100,12 @@ def events(headers: Mapping[str, str], body: bytes, config: ShopifyConfig) -> Se
 
     A delivery that is sent again is known by X-Shopify-Webhook-Id, made unique per source, because a product's event
     names two. Raises `Misconfigured` without a secret, `Refused` for a wrong signature (`bad_signature`), another
-    shop's call (`other_shop`), an unknown topic (`unknown_topic`), a body that cannot be read (`bad_event`).
+    shop's call (`other_account`), an unknown topic (`unknown_topic`), a body that cannot be read (`bad_event`).
     """
     verify(headers, body, [config.webhook_secret, config.previous_webhook_secret])
     told = {name.lower(): value.strip() for name, value in headers.items()}
     if told.get("x-shopify-shop-domain", "").lower() != config.shop:
-        raise Refused("the call is of another shop (X-Shopify-Shop-Domain)", code="other_shop")
+        raise Refused("the call is of another shop (X-Shopify-Shop-Domain)", code="other_account")
     topic = told.get("x-shopify-topic", "").lower()
     if topic not in TOPICS:
         raise Refused(f"the topic {topic[:80]!r} is not taken in", code="unknown_topic")

@@ -40,7 +40,7 @@ def events(headers: Mapping[str, str], body: bytes, config: SquareConfig) -> Seq
         occurred_at = datetime.fromisoformat(said["created_at"])
         read = _READERS.get(kind)
         told = read(said["data"], config) if read is not None else []
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Refused(
             f"the event cannot be read: {type(error).__name__}: {error}", code="bad_event"
         ) from error

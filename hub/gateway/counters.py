@@ -31,12 +31,12 @@ class Counters:
     def count(
         self, system: str, outcome: str, status: int, seconds: float, size: int, reason: str = ""
     ) -> None:
-        """One call. Nothing of its body or headers is ever logged."""
+        """One call; told in the log unless it was stored. Nothing of its body or headers ever is."""
         key = (system, outcome)
         self.calls[key] += 1
         self._within[bisect_left(BOUNDS, seconds)] += 1
         self._seconds += seconds
-        if status < 300:
+        if outcome == "stored":
             return
         now = time.monotonic()
         if now - self._told.get(key, -QUIET) < QUIET:
@@ -44,7 +44,8 @@ class Counters:
             return
         self._told[key] = now
         more = self._untold.pop(key, 0)
-        log.warning(
+        tell = log.info if status < 300 else log.warning
+        tell(
             "webhook", system=system, outcome=outcome, status=status, bytes=size, seconds=round(seconds, 4),
             reason=reason, **({"more_before": more} if more else {}),
         )  # fmt: skip

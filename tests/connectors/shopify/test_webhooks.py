@@ -106,8 +106,8 @@ def test_a_living_thing_sent_again_as_a_deletion_deletes_nothing() -> None:
 @pytest.mark.parametrize(
     ("headers", "code"),
     [
-        ({"x_shopify_shop_domain": "other.myshopify.com"}, "other_shop"),
-        ({"x_shopify_shop_domain": None}, "other_shop"),
+        ({"x_shopify_shop_domain": "other.myshopify.com"}, "other_account"),
+        ({"x_shopify_shop_domain": None}, "other_account"),
         ({"x_shopify_topic": "themes/publish"}, "unknown_topic"),
         ({"x_shopify_topic": None}, "unknown_topic"),
         ({"x_shopify_webhook_id": None}, "bad_event"),

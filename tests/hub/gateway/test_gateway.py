@@ -295,6 +295,16 @@ def test_the_log_tells_of_refusals_and_never_of_what_was_said(
         assert secret not in said
 
 
+def test_a_bug_in_a_door_is_told_by_its_place_and_not_by_its_words(
+    hub: Hub, shop: httpx.Client, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert post(shop, {"id": "e1", "type": "breaks", "data": []}).status_code == 500
+    said = "".join(capfd.readouterr())
+    assert "RuntimeError" in said
+    assert "street.py" in said
+    assert "a bug in the webhook function" not in said
+
+
 def test_health_says_whether_events_can_be_stored(hub: Hub, shop: httpx.Client) -> None:
     assert shop.get("/health/live").json() == {"status": "ok"}
     assert shop.get("/health/ready").status_code == 200
