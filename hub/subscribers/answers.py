@@ -54,6 +54,7 @@ class Manner:
     longest       longest pause of one message
     longest_all   longest pause of a subscriber as a whole: when it is well again, it should soon be noticed
     limit         how long a message is tried, and how long a subscriber may fail altogether
+    least         fewest attempts before that: the hub itself may have stood still in between
     in_a_row      failures in a row, of as many messages, after which it is no longer the messages that are wrong
     timeout       for one attempt
     turn          how long one turn sends before others may have their turn
@@ -64,6 +65,7 @@ class Manner:
     longest: float = 6 * 3600.0
     longest_all: float = 3600.0
     limit: timedelta = timedelta(days=3)
+    least: int = 8
     in_a_row: int = 5
     timeout: float = 15.0
     turn: float = 10.0

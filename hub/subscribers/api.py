@@ -162,7 +162,7 @@ class SubscriberReplay(_In):
     since     everything that changed at or after this moment, as it is now, in new messages
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=False)  # a moment comes as text
 
     failed: Literal[True] | None = None
     event_id: Text | None = None

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from hub.feed import FeedPosition, more_behind
-from hub.subscribers.register import Subscriber, SubscriberFault
+from hub.subscribers.register import AHEAD, Subscriber, SubscriberFault, pause
 
 __all__ = [
     "Attempt",
@@ -37,6 +37,11 @@ __all__ = [
 ROUND = 2000
 """Change feed rows looked at in one transaction."""
 _END = 2**63 - 1
+_RESTORED = (
+    "データベースが復元されたようです(読み取り位置が先にあります)。再開し、復元時点からの分を再送してください / "
+    "the database seems to have been restored (the position lies ahead of it): resume, then send again what changed since: "
+    "tsunagi subscriber resume {name}; tsunagi subscriber replay {name} --from ..."
+)
 
 # what channel an entity belongs to: by itself, by its order, by its customer; NULL where it belongs to none
 _CHANNEL = """
@@ -46,7 +51,10 @@ _CHANNEL = """
 """
 _WANTED = f"(cardinality(s.channels) = 0 OR coalesce({_CHANNEL} = ANY(s.channels), true))"
 
-_OPEN = text("SELECT feed_xid, feed_seq FROM subscriber WHERE id = :id AND state = 'active' FOR UPDATE")
+_OPEN = text(f"""
+    SELECT s.feed_xid, s.feed_seq, {AHEAD} AS ahead FROM subscriber AS s
+    WHERE s.id = :id AND s.state = 'active' FOR UPDATE
+""")  # noqa: S608  (the parts are ours)
 _READ = text(f"""
     SELECT f.xid, f.seq, f.entity_id, f.kind, f.version, f.deleted, f.at, e.id IS NOT NULL AND {_WANTED} AS wanted
     FROM (SELECT xid, seq, entity_id, kind, version, deleted, at FROM change_feed
@@ -78,6 +86,9 @@ def store_round(connection: Connection, told: Subscriber, *, below: int) -> tupl
     """
     start = connection.execute(_OPEN, {"id": told.id}).one_or_none()
     if start is None:
+        return 0, 0
+    if start.ahead:
+        pause(connection, told.name, _RESTORED.format(name=told.name))
         return 0, 0
     rows = connection.execute(
         _READ,

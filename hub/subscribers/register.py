@@ -22,6 +22,7 @@ from hub.system_file import UnknownName
 from hub.words import HubError
 
 __all__ = [
+    "AHEAD",
     "MOST_AT_ONCE",
     "OVERLAP",
     "Content",
@@ -46,6 +47,8 @@ Content = Literal["default", "thin", "full"]
 OVERLAP = timedelta(hours=24)
 """How long an old secret signs beside the new one."""
 MOST_AT_ONCE = 32
+AHEAD = "(s.feed_xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"
+"""SQL over `subscriber AS s`: its position lies where no transaction has been. The store was restored elsewhere."""
 _END = 2**63 - 1
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -118,8 +121,10 @@ _PAUSE = text(
     f"UPDATE subscriber SET state = 'paused', reason = :reason WHERE id = :id RETURNING {_COLUMNS}"  # noqa: S608
 )
 _RESUME = text(f"""
-    UPDATE subscriber SET state = 'active', reason = NULL, failures = 0, pauses = 0, failing_since = NULL,
-           not_before = NULL
+    UPDATE subscriber AS s SET state = 'active', reason = NULL, failures = 0, pauses = 0, failing_since = NULL,
+           not_before = NULL,
+           feed_xid = CASE WHEN {AHEAD} THEN pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1
+                           ELSE s.feed_xid END
     WHERE id = :id RETURNING {_COLUMNS}
 """)  # noqa: S608
 _TRY_ANEW = text("""

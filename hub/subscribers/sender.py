@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -84,6 +84,10 @@ _DUE = text(f"""
     WHERE m.subscriber_id = :id AND m.state = 'waiting' AND m.next_at <= now() AND {FIRST_OF_ENTITY}
     ORDER BY m.id LIMIT :limit
 """)  # noqa: S608  (the parts are ours)
+# by the store's clock, as everything that waits
+_HELD = text(
+    "SELECT extract(epoch FROM not_before - now()) FROM subscriber WHERE id = :id AND not_before > now()"
+)
 _NEXT = text("""
     SELECT extract(epoch FROM min(next_at) - now()) FROM subscriber_message
     WHERE subscriber_id = :id AND state = 'waiting' AND next_at > now()
@@ -249,8 +253,9 @@ class _Turn:
             now = find_by_id(self._session, self._told.id)
             if now is None or now.state != "active":
                 return
-            if now.not_before is not None and now.not_before > datetime.now(UTC):
-                self._sent.next_in = (now.not_before - datetime.now(UTC)).total_seconds()
+            held = self._session.scalar(_HELD, {"id": now.id})
+            if held is not None:
+                self._sent.next_in = float(held)
                 return
             if self._over():
                 self._sent.next_in = 0.0
@@ -330,7 +335,7 @@ class _Turn:
             return
         pause = self._hold_back(answer)
         own = self._manner.pause(claimed.attempts, whole=False, after=answer.after)
-        given_up = claimed.late and self._still_active()
+        given_up = claimed.late and claimed.attempts >= self._manner.least and self._still_active()
         self._sent.dead += given_up
         self._session.execute(
             _FAILED,
@@ -362,7 +367,7 @@ class _Turn:
                 "limit": self._manner.limit,
             },
         ).one_or_none()  # fmt: skip
-        if row is not None and row.too_long and whole:
+        if row is not None and row.too_long and whole and self._pauses >= self._manner.least:
             days = self._manner.limit / timedelta(days=1)
             said = answer.error or f"HTTP {answer.status}"
             self._end(

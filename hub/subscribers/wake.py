@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Engine, text
 
 from hub.jobs.queue import Job, Lane, Task, wake
 from hub.jobs.schema import SCHEMA
+from hub.subscribers.register import AHEAD
 from hub.subscribers.sender import FIRST_OF_ENTITY, SYSTEM
 
 __all__ = ["job_of", "wake_one", "wake_subscribers"]
@@ -13,7 +14,7 @@ __all__ = ["job_of", "wake_one", "wake_subscribers"]
 _BEHIND = text(f"""
     SELECT s.name FROM subscriber AS s
     WHERE s.state = 'active' AND (s.not_before IS NULL OR s.not_before <= now())
-      AND (EXISTS (SELECT FROM change_feed AS c
+      AND ({AHEAD} OR EXISTS (SELECT FROM change_feed AS c
                    WHERE c.kind = ANY(s.kinds) AND (c.xid, c.seq) > (s.feed_xid, s.feed_seq))
            OR EXISTS (SELECT FROM subscriber_message AS m
                       WHERE m.subscriber_id = s.id AND m.state = 'waiting' AND m.next_at <= now()

@@ -125,5 +125,5 @@ def test_nothing_is_lost_and_the_order_is_kept(
     assert all(len(found) == 1 for found in ids.values()), "a message went out under two ids"
     assert set(desk.states()) == {"accepted"}
     print(
-        f"{sum(versions.values())} versions, {len(desk.receiver.calls)} calls, {len(killed)} attempts cut short by kills"
+        f"{sum(versions.values())} versions, {len(desk.receiver.calls)} calls, {len(killed)} attempts cut short"
     )

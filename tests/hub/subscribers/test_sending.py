@@ -17,15 +17,16 @@ from hub.subscribers.answers import Manner
 from hub.subscribers.messages import list_attempts
 from hub.subscribers.register import change, find, find_by_id, pause, remove, resume
 from hub.subscribers.standing import standings
+from hub.subscribers.wake import wake_subscribers
 
 ORDER = {"key": "rakuten/1", "channel": "rakuten", "buyer": {"name": "山田 花子"}}
 
 
-def impatient(**more: object) -> Manner:
+def impatient() -> Manner:
     """Gives a message up as soon as its time is over, which is now."""
     return Manner(
-        first=0.01, longest=0.02, longest_all=0.02, timeout=2.0, turn=5.0, limit=timedelta(0), **more
-    )  # type: ignore[arg-type]
+        first=0.01, longest=0.02, longest_all=0.02, timeout=2.0, turn=5.0, limit=timedelta(0), least=1
+    )
 
 
 # ---------------------------------------------------------------- what is told
@@ -371,6 +372,37 @@ def test_one_that_fails_or_is_slow_does_not_hold_up_another(desk: Desk) -> None:
         assert len(slow.calls) < 5
 
 
+def test_days_without_the_hub_are_no_days_of_failures(desk: Desk) -> None:
+    desk.subscribe()
+    desk.sell("A", 1)
+    desk.receiver.answer = lambda call: Reply(503)
+    desk.send(manner=Manner(first=0.01, longest_all=0.01, turn=0.0))
+    desk.run("UPDATE subscriber SET failing_since = now() - interval '9 days', not_before = NULL")
+    desk.run("UPDATE subscriber_message SET retry_until = now() - interval '6 days'")
+    desk.send(manner=Manner(first=60))
+    assert desk.states() == ["waiting"]
+    assert desk.rows("SELECT state FROM subscriber")[0].state == "active"
+
+
+def test_a_store_that_was_restored_elsewhere_is_noticed(desk: Desk) -> None:
+    desk.subscribe()
+    desk.run("UPDATE subscriber SET feed_xid = feed_xid + 1000000")  # as if transaction ids had begun anew
+    desk.sell("A", 1)
+    wake_subscribers(desk.hub.engine)
+    (job,) = desk.hub.job_statuses()
+    assert job.flow == "erp"
+    assert desk.send().accepted == 0
+    with desk.hub.engine.connect() as connection:
+        (standing,) = standings(connection)
+    assert (standing.state, standing.needs_a_person) == ("paused", True)
+    assert "restored" in (standing.reason or "")
+    with desk.hub.engine.begin() as connection:
+        resume(connection, "erp")
+    desk.sell("A", 2)
+    desk.send_all()
+    assert desk.receiver.told()[-1] == ("rakuten/A", 2)
+
+
 # ---------------------------------------------------------------- senders
 
 
@@ -392,8 +424,8 @@ def test_a_turn_ends_and_leaves_the_rest(desk: Desk) -> None:
     desk.subscribe(at_once=1)
     for number in range(20):
         desk.sell(f"S{number:02}", 1)
-    desk.receiver.answer = lambda call: Reply(wait=0.05)
-    sent = desk.send(manner=Manner(turn=0.2, timeout=2.0))
+    desk.receiver.answer = lambda call: Reply(wait=0.15)
+    sent = desk.send(manner=Manner(turn=1.5, timeout=5.0))
     assert 1 <= sent.accepted < 20
     assert sent.next_in == 0.0
     assert desk.send_all().accepted == 20 - sent.accepted
