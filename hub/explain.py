@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Explanation", "NoSuchEntity", "Origin", "explain"]
 
-_DERIVED = {"order": re.compile(r"status\b|lines\[\d+\]\.quantity\b")}
-"""What the hub derives from facts (see `canonical_model.derive`), by kind."""
+_DERIVED = {
+    "order": re.compile(r"status\b|lines\[\d+\]\.quantity\b"),
+    "customer": re.compile(r"merged_into\b|consents\b"),  # of links to other customers
+}
+"""What the hub derives, by kind: from facts (see `canonical_model.derive`), from links."""
 _TRIES = 5
 """Records of one system looked at to find the one that gave what is stored: the newest is it, but for replays."""
 

@@ -8,7 +8,10 @@ import pytest
 from register import Register, customer
 from sqlalchemy import text
 
+from connectors.registry import Connectors
 from hub.deletes import Origin, delete_told
+from hub.engine import Hub
+from hub.explain import explain
 from hub.people.decisions import CannotDecide, NoSuchPair, forget
 from hub.people.persons import Survivors
 from hub.people.rules import load_rules
@@ -267,6 +270,20 @@ def test_a_persons_customers_as_one(register: Register) -> None:
     assert {each["channel"]: each["granted"] for each in view["consents"]} == {"mail": False, "dm": True}
     assert "merged_into" not in view
     assert owned["rank"] == "gold"
+
+
+def test_explain_says_that_a_link_came_from_the_hub(register: Register) -> None:
+    register.say(same("core/1"), same("shop/5", consents=[NO]))
+    register.match()
+    with register.engine.begin() as connection:  # the page all of them came in
+        connection.execute(
+            text(
+                "INSERT INTO intake (system, flow, source, media_type, sha256, size) VALUES ('s', 'f', 's', 'm', '', 0)"
+            )
+        )
+    with Hub(register.engine, register.systems, Connectors()) as hub:
+        origins = {origin.field: origin.system for origin in explain(hub, "customer", "shop/5").origins}
+    assert (origins["merged_into"], origins["name.full"]) == ("hub", "shop")
 
 
 # ---------------------------------------------------------------- decisions
