@@ -39,8 +39,8 @@ ROUND = 2000
 _END = 2**63 - 1
 _RESTORED = (
     "データベースが復元されたようです(読み取り位置が先にあります)。再開し、復元時点からの分を再送してください / "
-    "the database seems to have been restored (the position lies ahead of it): resume, then send again what changed since: "
-    "tsunagi subscriber resume {name}; tsunagi subscriber replay {name} --from ..."
+    "the database seems to have been restored (the position lies ahead of it): resume, then send again what changed "
+    "since: tsunagi subscriber resume {name}; tsunagi subscriber replay {name} --from ..."
 )
 
 # what channel an entity belongs to: by itself, by its order, by its customer; NULL where it belongs to none
