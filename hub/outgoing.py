@@ -107,15 +107,20 @@ def _not_on_its_way(
     """Without those whose value is the newest in a delivery that is not settled yet, such as an urgent one that
     overtook: sent twice it would cost budget and tell nothing.
     """
-    names = {"system": flow.system, "flow": flow.flow}
-    if not connection.scalar(_ANY_OPEN, names):
-        return changes
     given = list(changes)
-    rows = connection.execute(_ON_ITS_WAY, {**names, "keys": [change.key for change in given]})
-    waiting = {row.key: bytes(row.hash) for row in rows}
+    waiting = _on_its_way(connection, flow, [change.key for change in given])
     left = [change for change in given if waiting.get(change.key) != change.hash]
     report.unchanged += len(given) - len(left)
     return left
+
+
+def _on_its_way(connection: Connection, flow: OutgoingFlow, keys: Sequence[str]) -> dict[str, bytes]:
+    """Key -> hash of the newest value in deliveries that are not settled yet."""
+    names = {"system": flow.system, "flow": flow.flow}
+    if not keys or not connection.scalar(_ANY_OPEN, names):
+        return {}
+    rows = connection.execute(_ON_ITS_WAY, {**names, "keys": list(keys)})
+    return {row.key: bytes(row.hash) for row in rows}
 
 
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
@@ -276,9 +281,11 @@ def _changes_of(
     )
     names = {"system": flow.system, "flow": flow.flow, "keys": list(made)}
     accepted = {row.key: (bytes(row.hash), row.record) for row in connection.execute(_ACCEPTED, names)}
+    # another value that is still on its way will be accepted later than the ledger's: this one must follow it
+    waiting = _on_its_way(connection, flow, list(made))
     for key, change in made.items():
         was = accepted.get(key)
-        if was is not None and was[0] == change.hash:
+        if was is not None and was[0] == change.hash and waiting.get(key, change.hash) == change.hash:
             report.unchanged += 1
             continue
         previous = None if was is None else was[1]

@@ -147,7 +147,7 @@ def _take(call: Call[ShopConfig], sink: str, batch: Batch) -> Iterator[Outcome]:
         if str(change.record.get("sku", "")).startswith("BAD"):
             yield Outcome.refused(change.key, "no such SKU", code="unknown_sku")
             continue
-        if fault.get("do") == "half" and change is not batch.changes[0]:
+        if fault.get("do") == "busy" or (fault.get("do") == "half" and change is not batch.changes[0]):
             yield Outcome.retry(change.key, "busy")
             continue
         line = json.dumps({"key": change.key, "record": change.record, "batch": batch.idempotency_key,

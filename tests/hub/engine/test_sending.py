@@ -56,6 +56,24 @@ def test_a_value_that_comes_back_to_what_was_accepted_is_not_sent(hub: Hub, tmp_
     assert (report.read, report.unchanged, report.sent) == (1, 1, 0)
 
 
+def test_a_value_that_comes_back_follows_the_other_one_that_is_still_on_its_way(
+    hub: Hub, tmp_path: Path
+) -> None:
+    """5 was accepted, 4 is stored and not settled yet; then 5 again equals what was accepted and must be sent."""
+    give_stock(hub, tmp_path, 1, A=5)
+    hub.push("south", "stock_out")
+    give_stock(hub, tmp_path, 2, A=4)
+    misbehave(tmp_path, {"when": "before", "do": "busy"}, {"when": "before", "do": "busy"})
+    with pytest.raises(Retry):
+        hub.push("south", "stock_out")
+    give_stock(hub, tmp_path, 3, A=5)
+    with pytest.raises(Retry):
+        hub.push("south", "stock_out")
+    hub.push("south", "stock_out")
+    assert sent(tmp_path) == [("A", 5), ("A", 4), ("A", 5)]
+    assert hub.push("south", "stock_out").sent == 0
+
+
 def test_five_four_five_sent_in_between_is_sent_again(hub: Hub, tmp_path: Path) -> None:
     for number, count in enumerate((5, 4, 5)):
         give_stock(hub, tmp_path, number, A=count)
