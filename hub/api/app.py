@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import Any
 
 import anyio.to_thread
@@ -59,8 +58,6 @@ def _others(hub: Hub) -> list[Any]:
     """Routers of other rooms. A room adds a function `router(hub) -> APIRouter` and a line here; its routes are guarded
     by `requires(...)` of hub/api/security.py and described by their own answers.
     """
-    if find_spec("hub.subscribers.api") is None:
-        return []
     # that room knows our security, so it is not imported above
     from hub.subscribers.api import router as subscribers
 

@@ -28,6 +28,8 @@ __all__ = ["AT_ONCE", "MAX_BYTES", "Edge"]
 
 MAX_BYTES = 1024 * 1024
 """Longest body."""
+LINGER = 32 * MAX_BYTES
+"""What is read of a longer one, to be let go, before the line is cut."""
 BODY_WITHIN = 15.0
 """Seconds a caller has for sending it."""
 AT_ONCE = 500
@@ -106,25 +108,29 @@ class Edge:
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         told = headers.get(b"content-length", b"0")
-        if not told.isdigit() or int(told) > self._max_bytes:
+        if not told.isdigit() or int(told) > LINGER:
             raise Problem("too_large", headers=_CLOSE)
-        if headers.get(b"content-encoding", b"identity") != b"identity":
-            raise Problem("bad_media_type", headers=_CLOSE)
         parts, size = [], 0
         try:
             async with asyncio.timeout(BODY_WITHIN):
-                while True:
+                while size <= LINGER:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise _HungUp
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > self._max_bytes:
-                        raise Problem("too_large", headers=_CLOSE)
+                    part = message.get("body", b"")
+                    size += len(part)
+                    # the rest is read and let go: an answer in the middle of a caller's sending would be lost
+                    if size <= self._max_bytes:
+                        parts.append(part)
                     if not message.get("more_body"):
-                        return b"".join(parts)
+                        break
         except TimeoutError:
             raise Problem("too_slow", headers=_CLOSE) from None
+        if size > self._max_bytes:
+            raise Problem("too_large", headers=_CLOSE)
+        if headers.get(b"content-encoding", b"identity") != b"identity":
+            raise Problem("bad_media_type")
+        return b"".join(parts)
 
     async def _tell(self, scope: Scope, send: Send, error: Exception, call: str) -> None:
         headers = {name: value for name, value in scope["headers"] if name == b"accept-language"}

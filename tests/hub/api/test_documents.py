@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,13 @@ from openapi_spec_validator.schemas import schema_v31
 
 from canonical_model import ENTITIES
 from canonical_model.schema import current_schemas
-from hub.api.kinds import PLURALS, filters_of
+from hub.api import changes
+from hub.api.entities import WINDOW
+from hub.api.kinds import LIMIT, PLURALS, filters_of
 from hub.api.page import POLICY
-from hub.api.scopes import covers
+from hub.api.problems import PROBLEMS
+from hub.api.scopes import SCOPES, covers
+from hub.api.security import FAILURES, STALE
 
 
 def refs(part: Any) -> set[str]:
@@ -145,3 +150,30 @@ def test_the_page_speaks_the_language_of_its_link(desk: Desk) -> None:
     text = desk.client.get("/api/v1/docs?lang=ja", headers={"accept-language": "en"}).text
     assert '<html lang="ja">' in text
     assert desk.client.get("/api/v1/docs?lang=fr").status_code == 422
+
+
+PAGES = [Path(__file__).parents[3] / "docs" / folder / "api.md" for folder in ("", "ja")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=["en", "ja"])
+def test_the_pages_of_the_repository_name_what_there_is(desk: Desk, page: Path) -> None:
+    told = page.read_text("utf-8")
+    known = [re.sub(r"\\{\w+\\}", ".+", re.escape(path)) for path in desk.document["paths"]]
+    named = set(re.findall(r"/api/v1(/[\w/{}%.-]+)", told)) - {
+        "/docs",
+        "/openapi.json",
+        "/{plural}",
+        "/{plural}/{key}",
+    }
+    assert len(named) >= 6
+    for path in named:
+        assert any(re.fullmatch(one, path) for one in known), path
+    for scope in SCOPES:
+        if "<" not in scope:
+            assert f"`{scope}`" in told
+    assert (
+        set(re.findall(r"`(not_enough|reservation_ended|key_reused|not_reservable|cursor_ahead)`", told))
+        <= PROBLEMS.keys()
+    )
+    for number in (f"{LIMIT}", f"{WINDOW:,}", f"{STALE:.0f}", f"{FAILURES}", f"{changes.LONGEST}"):
+        assert number in told
