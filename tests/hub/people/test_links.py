@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ from hub.engine import Hub
 from hub.explain import explain
 from hub.people.decisions import CannotDecide, NoSuchPair, forget
 from hub.people.persons import Survivors
-from hub.people.rules import load_rules
 from hub.people.view import merged_view, queue, queue_size, show
+from hub.systems import load_systems
 
 PHONE = "09012345678"
 YES, NO = ({"channel": "mail", "granted": granted} for granted in (True, False))
@@ -219,11 +220,17 @@ def test_who_survives(register: Register) -> None:
     assert "merged_into" not in register.content("core/1")
 
 
-def test_rules_and_authority_say_whose_customers_survive(register: Register) -> None:
-    register.systems.authority["customer"] = {"*": "core"}
-    survivors = Survivors.of(["crm"], register.systems)
-    assert [survivors.rank(key) for key in ("crm/1", "core/1", "shop/1")] == [0, 1, 1]
-    assert Survivors.of(load_rules().file.survivors, register.systems).scopes == ()
+def test_rules_and_authority_say_whose_customers_survive(register: Register, tmp_path: Path) -> None:
+    (tmp_path / "core-main.yaml").write_text(
+        "system: core-main\nconnector: file_exchange\ntitle: Core\nconstants: {channel: core}\n"
+        "authority: {customer: core-main}\n"
+    )
+    register.systems = load_systems([tmp_path])
+    assert register.systems.faults == []
+    assert Survivors.of(["crm"], register.systems).scopes == ("crm", "core", "core-main")
+    register.say(same("shop/5", registered_at="2020-01-01T00:00:00Z"), same("core/1"))
+    register.match()
+    assert register.person("shop/5") == "core/1"
 
 
 def test_a_deleted_survivor_gives_way(register: Register) -> None:
