@@ -20,9 +20,7 @@ def _texts(name: str) -> sa.Column[Any]:
 
 
 def _refers(table: str, column: str, to: str) -> sa.ForeignKeyConstraint:
-    return sa.ForeignKeyConstraint(
-        [column], [to], name=op.f(f"{table}_{column}_fkey"), ondelete="CASCADE"
-    )
+    return sa.ForeignKeyConstraint([column], [to], name=op.f(f"{table}_{column}_fkey"), ondelete="CASCADE")
 
 
 def upgrade() -> None:
