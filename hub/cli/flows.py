@@ -141,7 +141,7 @@ def _show(report: PullReport | PushReport, refused: int, json: bool) -> None:
     counts = counts_line(report.as_dict(), COUNTS) or Words("変化なし", "nothing new").say()
     good(f"{report.system}/{report.flow}  {counts}  ({report.seconds:.1f} s)")
     for note in report.notes[:_NOTES]:
-        shown = mask("note", note)
+        shown = mask("said", note)
         say(f"  ・{shown}", f"  - {shown}")
     if len(report.notes) > _NOTES:
         more = len(report.notes) - _NOTES

@@ -6,15 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from connectors.contract import Retry
 from hub.engine import Hub
 from hub.erasure.person import NoSuchCustomer
 from hub.erasure.run import Erased, erase, make_plan
+from hub.store.database import try_lock
 from tests.hub.erasure.town import (
     HANAKO,
     MARKERS,
@@ -209,6 +212,40 @@ def test_the_namesake_is_told_apart(day: Hub, tmp_path: Path) -> None:
     assert rows(day, "SELECT content -> 'buyer' ->> 'email' FROM entity WHERE key = 'mailorder/A-40'") == [
         ("other.hanako@example.net",)
     ]
+
+
+def test_matching_messages_and_comparisons_forget_too(day: Hub, database_url: str) -> None:
+    from hub.people.rules import load_rules
+    from hub.people.turn import match_people
+
+    match_people(day.engine, day.systems, load_rules())
+    with day.engine.begin() as connection:
+        connection.execute(
+            text("""
+            INSERT INTO subscriber (name, url, kinds) VALUES ('erp', 'https://erp.example/', '{customer}');
+            INSERT INTO subscriber_message (subscriber_id, event_id, entity_id, kind, content)
+            SELECT s.id, 'e1', e.id, 'customer', e.content FROM subscriber s, entity e WHERE e.key = 'mailorder/C-77';
+            INSERT INTO reconcile_run (system, subject) VALUES ('core', 'customer');
+            INSERT INTO reconcile_difference (run_id, n, flow, direction, kind, key, state, remedy)
+            SELECT r.id, 1, 'orders', 'in', 'customer', 'mailorder/hanako.k@example.jp', 'differ', 'none'
+            FROM reconcile_run r
+        """)
+        )
+    held = {place.partition(".")[0] for place, _ in traces(dump(database_url), SURE)}
+    assert {"people_customer", "subscriber_message", "reconcile_difference"} <= held
+    done = erased(day)
+    assert {"people", "subscriber_message", "reconcile_difference"} <= set(done.places)
+    assert traces(dump(database_url), SURE) == []
+    match_people(day.engine, day.systems, load_rules())
+    assert traces(dump(database_url), SURE) == []
+
+
+def test_a_flow_that_runs_is_waited_for(day: Hub) -> None:
+    with try_lock(day.engine, "flow:core:orders") as mine:
+        assert mine
+        with pytest.raises(Retry, match="core/orders"):
+            erase(day, make_plan(day, "mailorder/C-77"), patience=timedelta(milliseconds=50))
+    assert rows(day, "SELECT count(*) FROM erasure") == [(0,)]
 
 
 def test_another_run_finds_nobody_and_changes_nothing(day: Hub, database_url: str) -> None:

@@ -22,7 +22,14 @@ from tests.hub.erasure.town import HANAKO, MARKERS, TARO, drop, order
 
 Run = Callable[..., Ran]
 BAD = order("A-3", HANAKO, "C-77", 受注メールアドレス="hanako.k@example.jp@")
-WORSE = order("A-4", HANAKO, "C-77", 受注郵便番号="150-000２号", 発送郵便番号="9", 受注電話番号="03-0123-4567-8901-234567")
+WORSE = order(
+    "A-4",
+    HANAKO,
+    "C-77",
+    受注郵便番号="150-000２号",
+    発送郵便番号="9",
+    受注電話番号="03-0123-4567-8901-234567",
+)
 
 
 @pytest.fixture
@@ -119,9 +126,16 @@ def test_what_the_other_side_says_of_a_person(
     def refuse(*_: object) -> list[Outcome]:
         raise error
 
-    monkeypatch.setattr(type(hub.connectors.named("file_exchange").sinks["files"]), "run", property(lambda _: refuse))
+    monkeypatch.setattr(
+        type(hub.connectors.named("file_exchange").sinks["files"]), "run", property(lambda _: refuse)
+    )
     pushed = run("-v", "push", "wms", "instructions")
-    shown = [run("quarantine", "list"), run("status"), run("status", "--json"), run("explain", "order", "mailorder/A-1")]
+    shown = [
+        run("quarantine", "list"),
+        run("status"),
+        run("status", "--json"),
+        run("explain", "order", "mailorder/A-1"),
+    ]
     told = [pushed.out, pushed.err, *(ran.out + ran.err for ran in shown), lines.getvalue()]
     mails = [marker for marker in leaked(*told) if "@" in marker or marker[0].isdigit()]
     assert mails == [], json.dumps(told, ensure_ascii=False)
