@@ -35,6 +35,10 @@ class Api:
             _, secret = create_key(connection, " ".join(scopes), scopes)
         return secret.get_secret_value()
 
+    def follow(self, link: str, key: str) -> httpx.Response:
+        """Read what a message points to."""
+        return self._client.get(link, headers={"authorization": f"Bearer {key}"})
+
     def __call__(self, method: str, path: str, key: str | None, body: Any = None) -> httpx.Response:
         headers = {"accept-language": "en"} | ({} if key is None else {"authorization": f"Bearer {key}"})
         return self._client.request(method, f"/api/v1/subscribers{path}", headers=headers, json=body)
@@ -110,6 +114,19 @@ def test_what_was_sent_can_be_looked_at_and_sent_again(desk: Desk, api: Api) -> 
     ):
         assert api("POST", "/erp/replay", key, nonsense).status_code == 422
     assert api("POST", "/erp/replay", key, {"event_id": "msg_unknown"}).status_code == 409
+
+
+def test_a_messages_link_shows_the_entity(desk: Desk, api: Api) -> None:
+    desk.subscribe()
+    for sku in ("A", "B #1?", "あ//b"):
+        desk.sell(sku, 3)
+    desk.send()
+    key = api.key("read:*")
+    for call in desk.receiver.calls:
+        found = api.follow(call.data["link"], key).json()
+        (shown,) = found.get("items", [found])
+        assert (shown["key"], shown["version"]) == (call.data["key"], 1)
+    assert len(desk.receiver.calls) == 3
 
 
 def test_a_ping_tells_what_came_back(desk: Desk, api: Api) -> None:
