@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -11,7 +12,15 @@ from canonical_model.codes import Carrier, ShipmentStatus, TemperatureZone
 from canonical_model.entity import Entity
 from canonical_model.values import Address, Instant, Money, Quantity, Translations, Value
 
-__all__ = ["Parcel", "ParcelItem", "Shipment", "ShipmentLine", "ShippingMethod", "TrackingEvent"]
+__all__ = ["Parcel", "ParcelItem", "Shipment", "ShipmentLine", "ShippingMethod", "TrackingEvent", "units_sent"]
+
+
+def units_sent(lines: Sequence[Mapping[str, Any]] | None) -> int | None:
+    """Units that left with a shipment; None where all it tells is that units are missing (欠品).
+
+    Mappings call it: `{present: {call: "canonical_model.shipment:units_sent", args: [lines]}}`.
+    """
+    return sum(line.get("quantity") or 0 for line in lines or ()) or None
 
 
 class ParcelItem(Value):

@@ -207,7 +207,8 @@ _OPEN = text("""
     LEFT JOIN shipped ON (shipped.order_id, shipped.sku) = (d.order_id, d.sku)
 """)
 # Booked whole: the counts hold it, nothing more to remember. A kit's row only once all its parts are. Where nobody
-# counts yet, the first count may be older than what left: it is remembered for a month.
+# counts yet, the first count may be older than what left: it is remembered for a month. So is what was reported missing
+# and no count has seen yet: from that count on it is owed again.
 _SETTLE = text("""
     DELETE FROM stock_demand AS d USING (
         SELECT d.order_id, d.sku FROM stock_demand AS d
@@ -218,7 +219,8 @@ _SETTLE = text("""
         GROUP BY d.order_id, d.sku HAVING bool_and(coalesce(o.units = 0, false) AND (
             d.ordered_at < now() - interval '30 days' OR NOT EXISTS (
                 SELECT FROM pg_temp.turn_shipped AS s
-                WHERE (s.order_id, s.sku) = (d.order_id, b.part) AND s.uncounted)))
+                WHERE (s.order_id, s.sku) = (d.order_id, b.part)
+                    AND (s.uncounted OR (s.short > 0 AND s.booked IS NOT TRUE)))))
     ) AS done WHERE (d.order_id, d.sku) = (done.order_id, done.sku)
 """)
 # The order a reservation was for is here: from now on the order counts.

@@ -257,13 +257,16 @@ def _instructions(others: Others) -> Line:
 
 
 def _shipments(hub: _Hub, others: Others) -> Line:
-    """Each parcel is in the hub once, and at the shop once."""
+    """Each parcel, and each report that units are missing, is in the hub once; each parcel is at the shop once."""
     parcels = {number: one for number, one in others.warehouse.instructions.items() if one.parcel}
-    line = Line("parcels", len(parcels), len(hub.entities["shipment"]))
-    line.differences += [f"{key} never left" for key in hub.entities["shipment"].keys() - parcels.keys()]
+    reports = {one.shipment for one in parcels.values()}
+    reports |= {number for number, one in others.warehouse.instructions.items() if one.short}
+    line = Line("parcels", len(reports), len(hub.entities["shipment"]))
+    line.differences += [f"{key} was never told" for key in hub.entities["shipment"].keys() - reports]
+    line.differences += [f"{key} is not in the hub" for key in reports - hub.entities["shipment"].keys()]
     told = others.books["shop"]["orders"]
     for number, one in parcels.items():
-        found = hub.entities["shipment"].get(number)
+        found = hub.entities["shipment"].get(one.shipment)
         numbers = [each["tracking_number"] for each in found["parcels"]] if found else None
         if numbers != [one.parcel]:
             line.differences.append(f"{number} left as {one.parcel}, the hub knows {numbers}")
@@ -322,7 +325,11 @@ def _nothing_open(hub: _Hub, others: Others) -> Line:
     line.differences += [
         f"delivery {row.id} to {row.system}/{row.flow} is open, {row.attempts} attempts" for row in deliveries
     ]
-    intakes = hub.rows("SELECT id, system, flow, state FROM intake WHERE state <> 'processed'")
+    # a page that a scheduled pull has just stored is being taken in
+    intakes = hub.rows(
+        "SELECT id, system, flow, state FROM intake WHERE state <> 'processed' "
+        "AND (event_id IS NOT NULL OR received_at < now() - interval '5 seconds')"
+    )
     line.differences += [f"intake {row.id} of {row.system}/{row.flow} is {row.state}" for row in intakes]
     line.hub = len(jobs) + len(deliveries) + len(intakes)
     return line

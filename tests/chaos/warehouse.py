@@ -1,8 +1,9 @@
 """The warehouse: a folder it looks into, files it writes, and books of its own.
 
-It takes an instruction once and refuses a second one of the same number, promises units whether they lie there or not
-(a buyer then waits), ships what lies there, and counts now and then. Its count says the second it was made in (a column
-tenants add), and holds every instruction that lay in the folder by then.
+It takes an instruction once and refuses a second one of the same number, ships what lies there, and counts now and
+then. What it cannot ship it reports missing (欠品) after a while and promises it no longer; when goods come it sends
+them after (出荷回数 2). Its count says the second it was made in (a column tenants add), and holds every instruction
+that lay in the folder by then.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import io
 import json
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +28,8 @@ __all__ = ["BAD_SKU", "MOMENT", "Instruction", "Warehouse"]
 JST = timezone(timedelta(hours=9))
 BAD_SKU = "CHA-BAD"
 """A row of every count that nobody can read: it must be in quarantine, and nothing else."""
+MISSING_AFTER = 2.0
+"""Seconds an instruction waits for units before they are reported missing."""
 MOMENT = "商品予備項目００１"
 """The column that says when the count was made."""
 _COLUMNS: Mapping[str, list[str]] = json.loads(
@@ -35,7 +39,9 @@ _COLUMNS: Mapping[str, list[str]] = json.loads(
 
 @dataclass
 class Instruction:
-    """One instruction as taken. `times`: how often it came; `parcel`: the number it was shipped under."""
+    """One instruction as taken. `times`: how often it came; `parcel`: the number it was shipped under; `short`: it was
+    reported missing first; `since`: when it came (monotonic).
+    """
 
     number: str
     order: str
@@ -44,6 +50,13 @@ class Instruction:
     times: int = 1
     parcel: str | None = None
     called_off: bool = False
+    short: bool = False
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def shipment(self) -> str:
+        """The hub's key of the shipment it left with."""
+        return f"{self.number}/2" if self.short else self.number
 
     def units(self) -> Counter[str]:
         found: Counter[str] = Counter()
@@ -131,27 +144,34 @@ class Warehouse:
             self.instructions[number] = one
 
     def ship(self, share: float) -> None:
-        """Ship some of what lies there and is promised, oldest first, and tell in one file."""
+        """Ship some of what lies there and is promised, oldest first, report what is missing, and tell in one file."""
         with self.lock:
-            rows = []
-            for one in self.instructions.values():
+            rows: list[dict[str, str]] = []
+            free = Counter(self.on_hand)
+            waiting = [one for one in self.instructions.values() if not one.parcel and not one.called_off]
+            for one in sorted(waiting, key=lambda each: each.short):
                 needed = one.units()
-                if one.parcel or one.called_off or self._dice.random() > share:
-                    continue
-                if any(self.on_hand[sku] < units for sku, units in needed.items()):
-                    continue
-                self.on_hand.subtract(needed)
-                body = self._dice.randrange(10**10, 10**11)
-                one.parcel = f"{body}{body % 7}"
-                rows += [self._result(one, *line) for line in one.lines]
+                there = all(free[sku] >= units for sku, units in needed.items())
+                if there:
+                    free.subtract(needed)
+                if there and self._dice.random() < share:
+                    self.on_hand.subtract(needed)
+                    body = self._dice.randrange(10**10, 10**11)
+                    one.parcel = f"{body}{body % 7}"
+                    rows += [self._result(one, *line) for line in one.lines]
+                elif not there and not one.short and time.monotonic() - one.since > MISSING_AFTER:
+                    rows += [self._result(one, *line) for line in one.lines]
+                    one.short = True
             if rows:
                 self._put("SHUKKA", "shipping_results", rows)
 
     def _result(self, one: Instruction, line: str, sku: str, units: int) -> dict[str, str]:
+        missing = one.parcel is None
         return {
             "出荷指示番号": one.number, "行番号": line, "受注番号": one.order.rpartition("/")[2], "商品コード": sku,
-            "出荷数": str(units), "欠品数": "0", "出荷日": f"{datetime.now(JST):%Y/%m/%d}", "配送業者": "ヤマト運輸",
-            "送り状番号": str(one.parcel), "個口数": "1", "出荷回数": "1", "倉庫ID": LOCATION,
+            "出荷数": "0" if missing else str(units), "欠品数": str(units) if missing else "0",
+            "出荷日": f"{datetime.now(JST):%Y/%m/%d}", "配送業者": "ヤマト運輸", "送り状番号": one.parcel or "",
+            "個口数": "1", "出荷回数": "2" if one.short else "1", "倉庫ID": LOCATION,
         }  # fmt: skip
 
     def count(self) -> None:
@@ -174,7 +194,7 @@ class Warehouse:
     def _promised(self) -> Counter[str]:
         found: Counter[str] = Counter()
         for one in self.instructions.values():
-            if not one.parcel and not one.called_off:
+            if not one.parcel and not one.called_off and not one.short:
                 found.update(one.units())
         return found
 

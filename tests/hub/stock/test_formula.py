@@ -88,6 +88,28 @@ def test_what_is_missing_of_a_booked_order_is_still_owed(room: Room) -> None:
     assert room.shows("mall/A") == 0
 
 
+def test_what_is_missing_is_owed_also_where_the_report_comes_before_the_count(room: Room) -> None:
+    now = datetime.now(UTC)
+    room.count("A", 3, when=now - timedelta(hours=3))
+    room.offer("A")
+    room.order("mall/1", {"A": 3}, when=now - timedelta(hours=2.5))
+    room.accept("mall/1", now - timedelta(hours=2))
+    room.count("A", 3, when=now - timedelta(hours=1), allocated=3)
+    assert room.shows("mall/A") == 0
+    assert room.scalar("SELECT count(*) FROM stock_demand") == 0  # booked
+    room.ship("mall/1", {"A": 2}, short=1, shipped_on=now.date().isoformat())
+    assert room.shows("mall/A") == 0
+    room.count("A", 1, when=datetime.now(UTC))  # one was found again
+    assert terms(room) == {"quantity": 0, "on_hand": 1, "unbooked": 1}
+    room.count("A", 0, when=datetime.now(UTC))
+    assert terms(room) == {"quantity": 0, "unbooked": 1, "free": -1}
+    assert [(one.order_key, one.units) for one in room.oversold()] == [("mall/1", 1)]
+    room.ship("mall/1", {"A": 1}, key="mall/1#1/2", shipped_on=now.date().isoformat())
+    room.count("A", 0, when=datetime.now(UTC))
+    assert room.shows("mall/A") == 0
+    assert room.scalar("SELECT count(*) FROM stock_demand") == 0
+
+
 def test_a_shipment_alone_books_an_order_where_nobody_tells_the_warehouse(room: Room) -> None:
     room.configure(wms="constants: {channel: wms}\nallocation: {counts: {books: shipment}}")
     now = datetime.now(UTC)
