@@ -14,7 +14,6 @@ from typing import Any
 from connectors.contract import Batch, Outcome
 from hub import delivery
 from hub.gateway import app, arrivals
-from hub.jobs import road
 
 __all__ = ["BUGS"]
 
@@ -42,21 +41,7 @@ def _unsent() -> None:
     delivery.Sender._run = lazy  # type: ignore[method-assign]
 
 
-def _unread() -> None:
-    """Every third event that names an order is taken for done without asking for the order."""
-    real, count = road._fetch_together, itertools.count(1)
-
-    def careless(hub: Any, bound: Any, job: Any) -> None:
-        if next(count) % 3 == 0:
-            with hub.engine.begin() as connection:
-                connection.exec_driver_sql("UPDATE intake SET state = 'processed' WHERE state = 'stored'")
-            return
-        real(hub, bound, job)
-
-    road._fetch_together = careless
-
-
-BUGS: dict[str, Callable[[], None]] = {"twice": _twice, "unsent": _unsent, "unread": _unread}
+BUGS: dict[str, Callable[[], None]] = {"twice": _twice, "unsent": _unsent}
 
 
 def main(arguments: list[str]) -> None:
