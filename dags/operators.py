@@ -13,6 +13,7 @@ from airflow.sdk import Asset, BaseOperator
 from dags.decisions import failure
 from dags.summaries import housekeeping_summary, pull_summary, push_summary, reconcile_summary
 from hub.calendar import JST
+from hub.logs import mask, mask_error
 from hub.words import HubError, Words
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class HubOperator(BaseOperator):
             with Hub.open() as hub:
                 return self.run_with(hub, context)
         except Exception as error:
+            mask_error(error)  # the other side may have named a person, and Airflow logs what is raised
             self.log.error("%s", failure(error, self.system, self.title).say())
             raise
 
@@ -170,12 +172,12 @@ def _moment(name: str, value: str) -> str:
 
 def _tell(operator: BaseOperator, summary: Words, notes: Sequence[str], refused: int) -> None:
     for note in notes:
-        operator.log.info("%s", note)
+        operator.log.info("%s", mask("said", note))
     (operator.log.warning if refused else operator.log.info)("%s", summary.say())
 
 
 def _small(report: dict[str, Any]) -> dict[str, Any]:
-    notes = report.get("notes", [])
+    notes = report["notes"] = [mask("said", note) for note in report.get("notes", [])]
     if len(notes) > NOTES_SHOWN:
         report["notes"] = [*notes[:NOTES_SHOWN], f"... +{len(notes) - NOTES_SHOWN}"]
     return report

@@ -27,6 +27,7 @@ from hub.delivery import Sender
 from hub.feed import horizon, load_position, more_behind
 from hub.home import Settings
 from hub.jobs.queue import JobStatus, job_statuses
+from hub.logs import mask, mask_record
 from hub.outgoing import OutgoingFlow, queue_entities, queue_round
 from hub.postgres import database_url
 from hub.progress import Counter, Watch
@@ -657,8 +658,10 @@ class Hub:
                     elif outcome != "ok" or (isinstance(report, PushReport) and report.sent):
                         status.note_run(connection, **names, direction=direction, started_at=began,
                                         outcome=outcome, counts=report.as_dict(), error=error)  # fmt: skip
-                log.info("run", direction=direction, outcome=outcome, error=error, **_counts(report))
+                told = None if error is None else mask("", error)  # inside Airflow nobody else masks it
+                log.info("run", direction=direction, outcome=outcome, error=told, **_counts(report))
 
 
 def _counts(report: PullReport | PushReport) -> dict[str, Any]:
-    return {name: value for name, value in report.as_dict().items() if value not in (0, [], {})}
+    counts: dict[str, Any] = mask_record(report.as_dict())
+    return {name: value for name, value in counts.items() if value not in (0, [], {})}

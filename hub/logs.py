@@ -25,7 +25,7 @@ from structlog.typing import EventDict, Processor
 from connectors.transport.redaction import MASK, Redactor, is_personal_key, is_secret_key
 from hub.home import Settings
 
-__all__ = ["configure_logging", "hide", "mask", "mask_record", "redact"]
+__all__ = ["configure_logging", "hide", "mask", "mask_error", "mask_record", "redact"]
 
 #: They tell every request and every handshake; our own trace does that, redacted.
 _NOISY = ("alembic", "asyncio", "asyncssh", "httpcore", "httpx", "paramiko", "urllib3")
@@ -109,6 +109,19 @@ def mask_record(record: Any, key: str = "") -> Any:
     if is_secret_key(key) or is_personal_key(key):
         return mask(key, record)
     return record
+
+
+def mask_error(error: BaseException) -> None:
+    """Mask what an exception, and those it came from, say: for logs that are not ours to filter (Airflow's)."""
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.args = tuple(_redactor().text(part) if isinstance(part, str) else part for part in one.args)
+        todo += [one.__cause__, one.__context__]
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

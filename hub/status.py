@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, text, update
 
-from hub.logs import mask
+from hub.logs import mask, mask_record
 from hub.reports import FlowStatus
 from hub.store.tables import flow_run
 from hub.systems import Flow, System, Systems
@@ -39,7 +39,7 @@ def end_run(
     connection.execute(
         update(flow_run)
         .where(flow_run.c.id == run_id)
-        .values(outcome=outcome, finished_at=func.now(), counts=dict(counts), error=_shown(error))
+        .values(outcome=outcome, finished_at=func.now(), counts=mask_record(counts), error=_shown(error))
     )
 
 
@@ -51,7 +51,7 @@ def note_run(
     connection.execute(
         insert(flow_run).values(
             system=system, flow=flow, direction=direction, started_at=started_at, finished_at=func.now(),
-            outcome=outcome, counts=dict(counts), error=_shown(error),
+            outcome=outcome, counts=mask_record(counts), error=_shown(error),
         )
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from connectors.contract import Outcome, Refused, Retry
 from hub.cli import app, output
 from hub.engine import Hub
 from hub.home import Home, Settings
-from hub.logs import configure_logging
+from hub.logs import configure_logging, mask_error
 from tests.hub.cli.support import Ran
 from tests.hub.erasure.town import HANAKO, MARKERS, TARO, drop, order
 
@@ -139,3 +139,24 @@ def test_what_the_other_side_says_of_a_person(
     told = [pushed.out, pushed.err, *(ran.out + ran.err for ran in shown), lines.getvalue()]
     mails = [marker for marker in leaked(*told) if "@" in marker or marker[0].isdigit()]
     assert mails == [], json.dumps(told, ensure_ascii=False)
+
+
+def test_what_is_logged_where_nobody_filters_it(run: Run, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside Airflow the hub's own filter of log lines is not there."""
+    hub.pull("core", "orders")
+
+    def refuse(*_: object) -> list[Outcome]:
+        raise Retry("no answer for hanako.k@example.jp, 03-0123-4567")
+
+    monkeypatch.setattr(
+        type(hub.connectors.named("file_exchange").sinks["files"]), "run", property(lambda _: refuse)
+    )
+    with structlog.testing.capture_logs() as lines, pytest.raises(Retry) as raised:
+        hub.push("wms", "instructions")
+    assert [line["outcome"] for line in lines if line["event"] == "run"] == ["retry"]
+    assert leaked(json.dumps(lines, ensure_ascii=False, default=str)) == []
+    cause = ValueError("of 03-0123-4567")
+    raised.value.__cause__ = cause
+    mask_error(raised.value)
+    assert leaked(str(raised.value), str(cause)) == []
+    assert "no answer" in str(raised.value)
