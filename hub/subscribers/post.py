@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+import structlog
 from pydantic import SecretStr
 
 from connectors.contract import ConnectorError
@@ -28,6 +29,8 @@ from hub.subscribers.places import why_forbidden
 from hub.subscribers.signing import signed_headers
 
 __all__ = ["Letter", "Post"]
+
+log = structlog.get_logger("tsunagi.subscribers")
 
 _MOST = 4096
 _SHOWN = 200
@@ -55,6 +58,7 @@ class Post:
     def __init__(
         self, name: str, url: str, secrets: Sequence[SecretStr], guard: Guard, manner: Manner, *, at_once: int
     ) -> None:
+        self._name = name
         self._url = url
         self._secrets = list(secrets)
         self._manner = manner
@@ -97,6 +101,11 @@ class Post:
         except (httpx.HTTPError, ConnectorError) as error:
             said = self._redactor.text(f"{type(error).__name__}: {error}")
             return Answer(None, _since(started), error=said[:500])
+        except Exception as error:
+            log.exception(
+                "breakdown", subscriber=self._name
+            )  # a bug must not take the others' answers with it
+            return Answer(None, _since(started), error=f"{type(error).__name__} (see the log)")
         ms = _since(started)
         try:
             head = self._beginning(response)

@@ -130,6 +130,8 @@ _RESUME = text(f"""
 _TRY_ANEW = text("""
     UPDATE subscriber_message SET next_at = now(), retry_until = NULL WHERE subscriber_id = :id AND state = 'waiting'
 """)
+# messages before their subscriber, as a sender locks them
+_REMOVE_MESSAGES = text("DELETE FROM subscriber_message WHERE subscriber_id = :id")
 _REMOVE = text("DELETE FROM subscriber WHERE id = :id")
 
 
@@ -276,6 +278,7 @@ def resume(connection: Connection, name: str) -> Subscriber:
 def remove(connection: Connection, name: str) -> Subscriber:
     """Forget the subscriber, its messages and its attempts. Raises UnknownName."""
     found = find(connection, name)
+    connection.execute(_REMOVE_MESSAGES, {"id": found.id})
     connection.execute(_REMOVE, {"id": found.id})
     return found
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from postroom import WRITE, Call, Desk, Receiver, Reply, sellable
 
+from connectors.transport.guarded import Guard
 from connectors.webhooks import standard_webhooks
 from hub.engine import FlowBusy
 from hub.feed import enter_feed
@@ -252,6 +253,21 @@ def test_nobody_listens(desk: Desk) -> None:
     assert sent.next_in is not None
     (attempt,) = desk.rows("SELECT error FROM subscriber_attempt")
     assert "ConnectError" in attempt.error
+
+
+def test_a_bug_in_sending_is_a_failed_attempt_like_any_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(host: str, port: int) -> list[str]:
+        raise RuntimeError("no such thing")
+
+    desk.subscribe()
+    desk.sell("A", 5)
+    monkeypatch.setattr(sender, "guard", lambda: Guard(resolve=broken))
+    assert desk.send(manner=Manner()).failed == 1
+    (attempt,) = desk.rows("SELECT error FROM subscriber_attempt")
+    assert "RuntimeError" in attempt.error
+    assert desk.states() == ["waiting"]
 
 
 @pytest.mark.parametrize("status", [429, 503])
