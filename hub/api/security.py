@@ -151,7 +151,7 @@ class Guard:
             used, self._used = self._used, {}
             self._noted_at = self._clock()
             with self._engine.begin() as connection:
-                note_use(connection, used)
+                note_use(connection, dict(used))  # a call may still be adding to the old one
 
     def _count_failure(self, address: str) -> None:
         now = self._clock()
