@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import structlog
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Job as QueuedJob, Status
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from hub.engine import Hub
 from hub.jobs.queue import Job, Lane, Task
@@ -28,6 +29,9 @@ __all__ = ["Pace", "Worker"]
 
 TRIES = 5
 """How often a job may take its worker's process with it before it is left to a person."""
+
+AWAY = 1.0
+"""Seconds a job waits for a database that went away under it."""
 
 log = structlog.get_logger("tsunagi.worker")
 
@@ -141,7 +145,16 @@ class Worker:
         """One job, in a thread. `error` is what an earlier failure left for people to read."""
         if error:
             log.info("once more", task=task.value, system=system, flow=flow)
-        run_job(self._hub, Job(task, system, flow, Lane(lane), attempt, busy))
+        job = Job(task, system, flow, Lane(lane), attempt, busy)
+        while True:
+            try:
+                return run_job(self._hub, job)
+            except (OperationalError, InterfaceError) as away:
+                # it could not even write down that it is to be done later: no reason to leave it to a person
+                if self._hub.stopping.is_set():
+                    raise
+                log.warning("the database is away", job=job.name, reason=type(away.orig).__name__)
+                time.sleep(AWAY)
 
     async def _every(self, seconds: float, look: Callable[[], Awaitable[None]]) -> None:
         while True:

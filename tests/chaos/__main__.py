@@ -20,7 +20,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--rate", type=float, default=2.0, help="things people do in a second")
     parser.add_argument(
-        "--patience", type=float, help="seconds it may take to become quiet (60; with Airflow 300)"
+        "--patience", type=float, help="seconds it may take to become quiet (120; with Airflow 300)"
     )
     parser.add_argument("--bug", choices=sorted(BUGS), help="plant a bug: the run must fail")
     parser.add_argument("--airflow", action="store_true", help="run the flows in a real Airflow")
@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     asked = _arguments(argv)
     plan = Plan(
         seconds=asked.seconds, seed=asked.seed or str(secrets.randbelow(10**6)), rate=asked.rate,
-        patience=asked.patience or (300.0 if asked.airflow else 60.0), bug=asked.bug, airflow=asked.airflow,
+        patience=asked.patience or (300.0 if asked.airflow else 120.0), bug=asked.bug, airflow=asked.airflow,
         keep=asked.keep,
     )  # fmt: skip
     return 0 if chaos(plan, Console(highlight=False, width=None if sys.stdout.isatty() else 140)) else 1

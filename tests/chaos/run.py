@@ -53,7 +53,7 @@ class Plan:
     rate: float = 2.0
     gateways: int = 2
     workers: int = 2
-    patience: float = 60.0
+    patience: float = 120.0
     bug: str | None = None
     airflow: bool = False
     keep: bool = False

@@ -19,9 +19,11 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from street import HERE, build, running, sign, stock_event, took
 
 from hub.engine import Hub
+from hub.jobs import road, worker as jobs_worker
 from hub.jobs.queue import Job, JobStatus, Lane, Task, job_statuses, wake
 from hub.jobs.worker import Pace, Worker
 
@@ -136,6 +138,27 @@ def test_what_a_person_must_mend_stays_visible_until_it_went_well(hub: Hub, tmp_
             wake(connection, [Job(Task.DELIVER, "south", "stock_out", Lane.BULK)])
         until(lambda: jobs(hub) == [])
     assert newest(tmp_path) == {"A": 5}
+
+
+def test_a_database_that_goes_away_under_a_job_fails_no_job(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it is not there to be told that the job is put off."""
+    real, gone = road.again, [True, True]
+
+    def away(*given: Any) -> None:
+        if gone and gone.pop():
+            raise OperationalError("UPDATE", {}, ConnectionError("terminating connection"))
+        real(*given)
+
+    monkeypatch.setattr(road, "again", away)
+    monkeypatch.setattr(jobs_worker, "AWAY", 0.05)
+    (tmp_path / "south" / "send.faults").write_text(json.dumps(["retry", "retry", "retry"]))
+    with running(hub) as shop, working(hub):
+        post(shop, stock_event("e1", "A", 5, 1))
+        until(lambda: newest(tmp_path) == {"A": 5})
+        until(lambda: jobs(hub) == [])
+    assert gone == []
 
 
 def test_a_worker_ends_behind_the_batch_at_hand_and_the_next_goes_on(
