@@ -179,12 +179,12 @@ def _derive(hub: Hub, part: Part, chunk: Sequence[Shown]) -> None:
 
 # ---------------------------------------------------------------- what the hub holds
 
+# a record's id is the source's key, with the entity's own id behind a # where one record speaks of several
 _HOLD = """
     INSERT INTO held (part, key, hash, entity_id, entity_key, changed_at, moment, record_id, fetch_id)
     SELECT :part, e.key, CASE WHEN c.entity_id IS NULL THEN e.hash END, e.id, e.key,
            coalesce(c.updated_at, e.updated_at), {moment}, i.record_id,
-           CASE WHEN :by_record THEN CASE WHEN x.external_id IS NOT NULL AND i.record_id LIKE '%#%'
-                THEN left(i.record_id, -length(x.external_id) - 1) ELSE i.record_id END END
+           CASE WHEN :by_record THEN nullif(split_part(i.record_id, '#', 1), '') END
     FROM (
         SELECT r.entity_id, max(r.record_id) AS record_id
         FROM record AS r JOIN intake AS p ON p.id = r.intake_id
@@ -193,11 +193,6 @@ _HOLD = """
     ) AS i
     JOIN entity AS e ON e.id = i.entity_id AND e.deleted_at IS NULL
     LEFT JOIN contribution AS c ON c.entity_id = e.id AND c.system = :system
-    LEFT JOIN LATERAL (
-        SELECT external_id FROM cross_reference AS x
-        WHERE x.entity_id = e.id AND x.system = :system AND x.kind = e.kind AND i.record_id LIKE '%#' || x.external_id
-        LIMIT 1
-    ) AS x ON true
     WHERE (c.entity_id IS NOT NULL OR e.system = :system) {only}
 """
 _ONLY_DIFF = "AND e.key IN (SELECT key FROM diff WHERE part = :part)"

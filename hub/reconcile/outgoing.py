@@ -199,15 +199,21 @@ _UNWRITABLE = """
     ON CONFLICT (part, key) DO NOTHING
 """
 _WAITING = """
-    UPDATE diff AS d SET state = 'in_flight', reason = 'waiting_to_be_sent'
-    FROM held AS h
-    WHERE d.part = :part AND d.state IN ('only_hub', 'differ') AND h.part = :part AND h.key = d.key AND (
-        EXISTS (SELECT FROM delivery AS o JOIN delivery_change AS c ON c.delivery_id = o.id
-                WHERE o.system = :system AND o.flow = :flow AND o.finished_at IS NULL AND c.verdict IS NULL
-                  AND o.created_at > now() - interval '1 hour' AND c.key = h.sent_key)
-        OR EXISTS (SELECT FROM change_feed AS f
-                   WHERE (f.xid, f.seq) > (:xid, :seq) AND f.entity_id = h.entity_id
-                     AND f.at > now() - interval '1 hour'))
+    WITH candidate AS MATERIALIZED (
+        SELECT d.key, h.entity_id, h.sent_key
+        FROM diff AS d JOIN held AS h ON h.part = d.part AND h.key = d.key
+        WHERE d.part = :part AND d.state IN ('only_hub', 'differ')
+    ), waiting AS (
+        SELECT o.key FROM candidate AS o JOIN change_feed AS f ON f.entity_id = o.entity_id
+        WHERE (f.xid, f.seq) > (:xid, :seq) AND f.kind = :kind AND f.at > now() - interval '1 hour'
+        UNION
+        SELECT o.key FROM delivery AS v JOIN delivery_change AS c ON c.delivery_id = v.id AND c.verdict IS NULL
+             JOIN candidate AS o ON o.sent_key = c.key
+        WHERE v.system = :system AND v.flow = :flow AND v.finished_at IS NULL
+          AND v.created_at > now() - interval '1 hour'
+    )
+    UPDATE diff AS d SET state = 'in_flight', reason = 'waiting_to_be_sent' FROM waiting AS w
+    WHERE d.part = :part AND d.key = w.key
 """
 _WHY = """
     UPDATE diff AS d SET reason = CASE
@@ -232,8 +238,9 @@ def mark_waiting(hub: Hub, board: Board, part: Part) -> None:
     with hub.engine.connect() as connection:
         position = load_position(connection, part.system, part.flow)
     board.execute(
-        _WAITING, part=part.number, system=part.system, flow=part.flow, xid=position.xid, seq=position.seq
-    )
+        _WAITING, part=part.number, system=part.system, flow=part.flow, xid=position.xid, seq=position.seq,
+        kind=part.kind,
+    )  # fmt: skip
 
 
 def explain_outgoing(board: Board, part: Part) -> None:
