@@ -10,7 +10,20 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import author, data, flows, house, keys, people, refused, serve, stock, subscriber_messages
+from hub.cli import (
+    author,
+    data,
+    erase,
+    flows,
+    house,
+    keys,
+    people,
+    reconcile,
+    refused,
+    serve,
+    stock,
+    subscriber_messages,
+)
 from hub.cli.opening import speak_up
 from hub.cli.previews import preview
 from hub.cli.root import Root
@@ -63,11 +76,13 @@ flows.register(app, DAILY)
 house.register(app, DAILY, SETTING_UP)
 app.add_typer(refused.app, name="quarantine", rich_help_panel=DAILY)
 data.register(app, DAILY)
+app.add_typer(erase.app, name="erase", rich_help_panel=DAILY)
 stock.register(app, DAILY)
+app.add_typer(reconcile.app, name="reconcile", rich_help_panel=DAILY)
 app.add_typer(people.app, name="people", rich_help_panel=DAILY)
 serve.register(app, DAILY)
-app.add_typer(keys.app, name="key", rich_help_panel=DAILY)
 app.add_typer(subscriber_messages.app, name="subscriber", rich_help_panel=DAILY)
+app.add_typer(keys.app, name="key", rich_help_panel=DAILY)
 app.command(rich_help_panel=AUTHORS)(preview)
 app.add_typer(author.new, name="new", rich_help_panel=AUTHORS)
 app.add_typer(author.schema, name="schema", rich_help_panel=AUTHORS)

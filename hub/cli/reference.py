@@ -56,6 +56,38 @@ EXAMPLES: dict[str, list[tuple[str, Words]]] = {
         ("stock", Words("売り越しの受注と連絡先", "what is oversold, and who to call")),
         ("stock TEA-100", Words("全チャネルの内訳", "the numbers of every channel, term by term")),
     ],
+    "reconcile run": [
+        ("reconcile run rakuten-main order", Words("受注を直近30日分", "orders of the last 30 days")),
+        ("reconcile run rakuten-main sellable", Words("送った在庫と相手の在庫", "the stock that was sent")),
+        (
+            "reconcile run wms stock --file ZAIKO.csv",
+            Words("相手の全件ファイルと", "with a file of everything"),
+        ),
+    ],
+    "reconcile fix": [
+        ("reconcile fix 12", Words("計画だけを表示", "only show the plan")),
+        (
+            'reconcile fix 12 --only system --apply --reason "lost event"',
+            Words("相手だけにあるものを取り込む", "take in what only the system has"),
+        ),
+    ],
+    "reconcile list": [("reconcile list", Words("それぞれの最新", "the newest of each"))],
+    "erase customer": [
+        ("erase customer mailorder/00001234 --dry-run", Words("計画だけを表示", "only show the plan")),
+        (
+            'erase customer mailorder/00001234 --reason "letter of 11-20"',
+            Words("確認のうえ消去", "erase, after asking"),
+        ),
+    ],
+    "erase list": [("erase list", Words("消去の記録", "every erasure"))],
+    "erase show": [("erase show 3", Words("消去の証明", "the certificate"))],
+    "erase verify": [
+        (
+            "erase verify 3",
+            Words("値は標準入力から、1行に1つ", "values on standard input, one a line"),
+        )
+    ],
+    "erase lift": [("erase lift 3", Words("次の受信から再び取り込む", "take the person in again"))],
     "export": [
         ("export order > orders.jsonl", Words("1行1件のJSON", "JSON lines")),
         (

@@ -21,6 +21,7 @@ __all__ = ["FOLDED", "Person", "clean", "clean_record", "fold", "forms", "leaves
 _DROPPED = " \t\r\n-‐‑–−()"
 _DROP = str.maketrans("", "", _DROPPED)
 _LONG_ENOUGH = 2
+_UNSPACED = re.compile(r"[^\W\da-zA-Z_]{2,12}")
 _CODECS = ("utf-8", "cp932", "euc_jp", "utf-16-le", "utf-16-be")
 _SPLITS = ((3, 4, 4), (2, 4, 4), (3, 3, 4), (4, 2, 4), (4, 3, 3), (5, 1, 4), (4, 3, 4))
 
@@ -53,6 +54,10 @@ def forms(value: str) -> set[str]:
     half = halfwidth_kana()(plain)
     if half:
         found |= {half, half.replace(" ", "")}
+    if _UNSPACED.fullmatch(plain):  # a name typed without the blank that stands in it elsewhere
+        for at in range(1, len(plain)):
+            spaced = f"{plain[:at]} {plain[at:]}"
+            found |= {spaced, spaced.replace(" ", "\u3000"), halfwidth_kana()(spaced) or spaced}
     digits = re.sub(r"\D", "", plain)
     if len(digits) >= 9 and not re.search(r"[^\d+() -]", plain):
         found |= _phones(digits, plain.startswith("+"))

@@ -56,6 +56,12 @@ def test_a_name_is_found_in_bytes_of_every_encoding(codec: str) -> None:
     assert any(needle in b'{"k":"\\u30ab\\u30ef\\u30b7\\u30de \\u30cf\\u30ca\\u30b3"}' for needle in needles)
 
 
+def test_a_name_typed_without_its_blank_is_found_with_it() -> None:
+    needles = patterns(["川嶋花子", "カワシマハナコ"])
+    for written in ("川嶋 花子", "川嶋　花子", "ｶﾜｼﾏ ﾊﾅｺ"):
+        assert any(needle in f"x,{written},y".encode("cp932") for needle in needles), written
+
+
 @given(st.text(max_size=40))
 def test_folding_twice_is_folding_once(text: str) -> None:
     once = fold(text)  # lower case may need folding again, but only once more
