@@ -287,7 +287,7 @@ def _show_differences(title: Words, ones: list[Difference], *, reveal: bool) -> 
         rows.append((told["key"], STATE_WORDS[one.state].say(), why, what))
     show_table(
         [Words("キー", "key"), Words("状態", "state"), Words("理由", "reason"), Words("ハブ → 相手", "hub → system")],
-        rows, title=f"{title.say()}: {len(ones)}", wide={0: 2, 2: 3, 3: 4},
+        rows, title=f"{title.say()}: {len(ones)}", wide={2: 3, 3: 4},
     )  # fmt: skip
     if len(ones) > _SHOWN:
         say(f"  ほか {len(ones) - _SHOWN} 件", f"  and {len(ones) - _SHOWN} more")
@@ -318,7 +318,7 @@ def _show_report(report: FixReport, *, reveal: bool, json: bool) -> None:
     from hub.logs import mask
 
     for note in report.notes[:_SHOWN]:
-        shown = mask("note", note)
+        shown = mask("said", note)
         say(f"  ・{shown}", f"  - {shown}")
 
 
