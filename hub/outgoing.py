@@ -67,8 +67,7 @@ def queue_round(connection: Connection, flow: OutgoingFlow, *, below: int, repor
     if behind == position:
         return False
     ids = _entities_concerned(connection, flow, changed, report)
-    changes = _not_on_its_way(connection, flow, _to_send(connection, flow, ids, report), report)
-    _store(connection, flow, changes, report)
+    _store(connection, flow, _to_send(connection, flow, ids, report), report)
     save_position(connection, flow.system, flow.flow, behind)
     return True
 
@@ -93,49 +92,33 @@ def queue_urgent(connection: Connection, flow: OutgoingFlow, report: PushReport)
     if not changed:
         return 0
     ids = _entities_concerned(connection, flow, changed, report)
-    changes = list(_to_send(connection, flow, ids, report))
-    names = {"system": flow.system, "flow": flow.flow, "keys": [change.key for change in changes]}
-    waiting = {row.key: bytes(row.hash) for row in connection.execute(_WAITS_URGENTLY, names)}
-    left = [change for change in changes if waiting.get(change.key) != change.hash]
+    left = list(_to_send(connection, flow, ids, report, urgent=True))
     _store(connection, flow, left, report, urgent=True)
     return len(left)
 
 
-def _not_on_its_way(
-    connection: Connection, flow: OutgoingFlow, changes: Iterable[_Change], report: PushReport
-) -> Iterable[_Change]:
-    """Without those whose value is the newest in a delivery that is not settled yet, such as an urgent one that
-    overtook: sent twice it would cost budget and tell nothing.
-    """
-    given = list(changes)
-    waiting = _on_its_way(connection, flow, [change.key for change in given])
-    left = [change for change in given if waiting.get(change.key) != change.hash]
-    report.unchanged += len(given) - len(left)
-    return left
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """The newest value of a key in deliveries that are not settled yet."""
+
+    hash: bytes
+    urgent: bool
 
 
-def _on_its_way(connection: Connection, flow: OutgoingFlow, keys: Sequence[str]) -> dict[str, bytes]:
-    """Key -> hash of the newest value in deliveries that are not settled yet."""
+def _on_its_way(connection: Connection, flow: OutgoingFlow, keys: Sequence[str]) -> dict[str, _Coming]:
     names = {"system": flow.system, "flow": flow.flow}
     if not keys or not connection.scalar(_ANY_OPEN, names):
         return {}
     rows = connection.execute(_ON_ITS_WAY, {**names, "keys": list(keys)})
-    return {row.key: bytes(row.hash) for row in rows}
+    return {row.key: _Coming(bytes(row.hash), row.urgent) for row in rows}
 
 
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-_WAITS_URGENTLY = text("""
-    SELECT DISTINCT ON (c.key) c.key, c.hash
-    FROM delivery AS d JOIN delivery_change AS c ON c.delivery_id = d.id
-    WHERE d.system = :system AND d.flow = :flow AND d.finished_at IS NULL AND d.urgent AND c.verdict IS NULL
-      AND c.key = ANY(:keys)
-    ORDER BY c.key, d.id DESC
-""")
 _ANY_OPEN = text(
     "SELECT EXISTS (SELECT FROM delivery WHERE system = :system AND flow = :flow AND finished_at IS NULL)"
 )
 _ON_ITS_WAY = text("""
-    SELECT DISTINCT ON (c.key) c.key, c.hash
+    SELECT DISTINCT ON (c.key) c.key, c.hash, d.urgent
     FROM delivery AS d JOIN delivery_change AS c ON c.delivery_id = d.id
     WHERE d.system = :system AND d.flow = :flow AND d.finished_at IS NULL AND c.verdict IS NULL
       AND c.key = ANY(:keys)
@@ -201,11 +184,17 @@ _ACCEPTED = text(
 
 
 def _to_send(
-    connection: Connection, flow: OutgoingFlow, ids: Sequence[int], report: PushReport
+    connection: Connection,
+    flow: OutgoingFlow,
+    ids: Sequence[int],
+    report: PushReport,
+    *,
+    urgent: bool = False,
 ) -> Iterator[_Change]:
     for part in _parts(ids, 2000):
         rows = connection.execute(_ENTITIES, {"ids": list(part)}).all()
-        yield from _changes_of(connection, flow, [row for row in rows if row.deleted_at is None], report)
+        live = [row for row in rows if row.deleted_at is None]
+        yield from _changes_of(connection, flow, live, report, urgent=urgent)
         gone = [row.id for row in rows if row.deleted_at is not None]
         if gone:
             yield from _deletions_of(connection, flow, gone, report)
@@ -251,7 +240,7 @@ def wanted_records(
 
 
 def _changes_of(
-    connection: Connection, flow: OutgoingFlow, rows: Sequence[Any], report: PushReport
+    connection: Connection, flow: OutgoingFlow, rows: Sequence[Any], report: PushReport, *, urgent: bool
 ) -> Iterator[_Change]:
     made: dict[str, _Change] = {}
     refusals: list[Refusal] = []
@@ -279,13 +268,19 @@ def _changes_of(
         stage="map",
         subjects=through,
     )
+    # before the ledger: what is settled between the two then stands there
+    waiting = _on_its_way(connection, flow, list(made))
     names = {"system": flow.system, "flow": flow.flow, "keys": list(made)}
     accepted = {row.key: (bytes(row.hash), row.record) for row in connection.execute(_ACCEPTED, names)}
-    # another value that is still on its way will be accepted later than the ledger's: this one must follow it
-    waiting = _on_its_way(connection, flow, list(made))
     for key, change in made.items():
-        was = accepted.get(key)
-        if was is not None and was[0] == change.hash and waiting.get(key, change.hash) == change.hash:
+        was, coming = accepted.get(key), waiting.get(key)
+        if coming is None:
+            known = was is not None and was[0] == change.hash
+        else:
+            # the same value need not come twice, unless this one is to overtake; another one will be accepted later
+            # than what the ledger holds, so this one must follow it
+            known = coming.hash == change.hash and (coming.urgent or not urgent)
+        if known:
             report.unchanged += 1
             continue
         previous = None if was is None else was[1]

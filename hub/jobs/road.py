@@ -23,6 +23,7 @@ from hub.outgoing import queue_urgent
 from hub.progress import Counter
 from hub.quarantine import Refusal, put_refusals
 from hub.reports import PullReport, PushReport
+from hub.stock import KINDS as STOCK_KINDS
 from hub.subscribers.sender import send
 from hub.subscribers.wake import wake_subscribers
 from hub.system_file import UnknownName
@@ -155,6 +156,18 @@ def _waiting(hub: Hub, job: Job, *, fetch: bool) -> list[_Page]:
         return [_Page(**row._mapping) for row in connection.execute(_WAITING, names)]
 
 
+_MORE = text("""
+    SELECT EXISTS (SELECT FROM intake WHERE system = :system AND flow = :flow AND state = 'stored'
+                   AND (cardinality(fetch_ids) > 0) = :fetch)
+""")
+
+
+def _more_waiting(hub: Hub, job: Job, *, fetch: bool) -> bool:
+    names = {"system": job.system, "flow": job.flow, "fetch": fetch}
+    with hub.engine.connect() as connection:
+        return bool(connection.scalar(_MORE, names))
+
+
 def _bundles(bound: BoundFlow, pages: Sequence[_Page]) -> Iterator[list[_Page]]:
     """The pages, oldest first; plain ones together: a burst of events costs little more than one of them."""
     apart = not may_go_together(bound.mappings)
@@ -172,20 +185,39 @@ def _bundles(bound: BoundFlow, pages: Sequence[_Page]) -> Iterator[list[_Page]]:
 def _take_in(hub: Hub, job: Job) -> None:
     """Take in every stored page of the flow, oldest first. One that breaks down does not stop the others."""
     bound = hub.bind(job.system, job.flow)
+    more = True
+    while more:
+        broken = _lot_taken(hub, bound, job)
+        wake_pushes(hub)
+        if broken:
+            raise Retry("; ".join(broken[:3]))
+        more = _more_waiting(hub, job, fetch=False)
+
+
+def _lot_taken(hub: Hub, bound: BoundFlow, job: Job) -> list[str]:
+    """What waits now, in a run of its own: what follows from it is worked out at its end, and must not be put off
+    for as long as more keeps coming.
+    """
     report = PullReport(system=job.system, flow=job.flow)
     broken: list[str] = []
     with hub.run(bound, "pull", report, quiet=True), hub.call(bound, None) as call:
-        while not broken and (pages := _waiting(hub, job, fetch=False)):
-            for bundle in _bundles(bound, pages):
-                if hub.stopping.is_set():
-                    raise _Stopping("stopping")
-                if not (bundle[0].plain and _bundle_taken(hub, bound, bundle, report)):
-                    for page in bundle:
-                        broken += _page_taken(hub, bound, page.id, call, report)
+        pages = _waiting(hub, job, fetch=False)
+        for bundle in _bundles(bound, pages):
+            if hub.stopping.is_set():
+                raise _Stopping("stopping")
+            if not (bundle[0].plain and _bundle_taken(hub, bound, bundle, report)):
+                for page in bundle:
+                    broken += _page_taken(hub, bound, page.id, call, report)
+        if not pages:
+            _catch_up(hub, bound)
         wake_pushes(hub)  # what changed goes out while the run works out what else follows from it
-    wake_pushes(hub)
-    if broken:
-        raise Retry("; ".join(broken[:3]))
+    return broken
+
+
+def _catch_up(hub: Hub, bound: BoundFlow) -> None:
+    """Nothing waits: perhaps a worker died after it had taken it in, and before it worked out what follows from it."""
+    if any(mapping.entity in STOCK_KINDS for mapping in bound.mappings):
+        hub.refresh_stock()
 
 
 def _bundle_taken(hub: Hub, bound: BoundFlow, bundle: Sequence[_Page], report: PullReport) -> bool:
@@ -251,23 +283,34 @@ def _fetch(hub: Hub, job: Job) -> None:
 
 
 def _fetch_together(hub: Hub, bound: BoundFlow, job: Job) -> None:
+    more = True
+    while more:
+        _fetch_lot(hub, bound, job)
+        wake_pushes(hub)
+        more = _more_waiting(hub, job, fetch=True)
+
+
+def _fetch_lot(hub: Hub, bound: BoundFlow, job: Job) -> None:
+    """What waits now, in a run of its own (see `_lot_taken`)."""
     report = PullReport(system=job.system, flow=job.flow)
     listing, counter = Listing(whole=False), Counter(None)
     lane = AccountLane(hub.budgets, job.system, urgent=job.lane is Lane.URGENT)
     with hub.run(bound, "pull", report, quiet=True), hub.call(bound, None, lane) as call:
-        while events := _waiting(hub, job, fetch=True):
-            ids = list(dict.fromkeys(one for event in events for one in event.fetch_ids))
-            for start in range(0, len(ids), IDS):
-                if hub.stopping.is_set():
-                    raise _Stopping("stopping")
-                hub.fetch_pages(bound, ids[start : start + IDS], call, report, counter, listing)
-            if bound.source.acknowledge is None:
-                # there is nothing in a thin event to take in: a burst of them is settled at once
-                with hub.engine.begin() as connection:
-                    connection.execute(_FETCHED, {"ids": [event.id for event in events if event.thin]})
-                events = [event for event in events if not event.thin]
-            for event in events:
-                hub.take_in_page(bound, event.id, call, report, counter, listing=listing, fetched=True)
+        events = _waiting(hub, job, fetch=True)
+        ids = list(dict.fromkeys(one for event in events for one in event.fetch_ids))
+        for start in range(0, len(ids), IDS):
+            if hub.stopping.is_set():
+                raise _Stopping("stopping")
+            hub.fetch_pages(bound, ids[start : start + IDS], call, report, counter, listing)
+        if not events:
+            _catch_up(hub, bound)
+        elif bound.source.acknowledge is None:
+            # there is nothing in a thin event to take in: a burst of them is settled at once
+            with hub.engine.begin() as connection:
+                connection.execute(_FETCHED, {"ids": [event.id for event in events if event.thin]})
+            events = [event for event in events if not event.thin]
+        for event in events:
+            hub.take_in_page(bound, event.id, call, report, counter, listing=listing, fetched=True)
 
 
 def _fetch_one_by_one(hub: Hub, bound: BoundFlow, job: Job, refused: Refused) -> None:
