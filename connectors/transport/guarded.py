@@ -220,7 +220,7 @@ class GuardedTransport(httpx.BaseTransport):
             ssl_context=_trusted(),
             max_connections=connections,
             max_keepalive_connections=connections,
-            keepalive_expiry=5.0,
+            keepalive_expiry=2.0,  # many servers hang up after 5 s, some at the moment we would write
             network_backend=_Backend(guard, self._moment),
         )
 

@@ -24,7 +24,7 @@ from connectors.transport import guarded
 from connectors.transport.guarded import Forbidden, Guard, GuardedTransport, rule_against
 
 HERE = ipaddress.ip_network("127.0.0.0/8")
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+ANSWER = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from hub.subscribers.register import Subscriber, add
 from hub.subscribers.sender import Sent, send
 from hub.systems import Systems
 
-QUICK = Manner(first=0.02, longest=0.1, longest_all=0.1, timeout=2.0, turn=5.0)
+QUICK = Manner(first=0.02, longest=0.1, longest_all=0.1, timeout=10.0, turn=5.0)
 
 
 def sellable(sku: str, quantity: int, channel: str = "rakuten") -> tuple[str, dict[str, Any]]:

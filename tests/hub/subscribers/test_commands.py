@@ -16,7 +16,7 @@ from hub.cli import app
 from hub.subscribers.answers import Manner
 
 AT_ONCE = Manner(
-    first=0.01, longest=0.02, longest_all=0.02, timeout=2.0, turn=5.0, limit=timedelta(0), least=1
+    first=0.01, longest=0.02, longest_all=0.02, timeout=10.0, turn=5.0, limit=timedelta(0), least=1
 )
 
 

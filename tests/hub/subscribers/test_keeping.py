@@ -13,7 +13,7 @@ from hub.subscribers.messages import dead_messages, list_attempts, replay_event,
 from hub.subscribers.register import SubscriberFault, find
 
 AT_ONCE = Manner(
-    first=0.01, longest=0.02, longest_all=0.02, timeout=2.0, turn=5.0, limit=timedelta(0), least=1
+    first=0.01, longest=0.02, longest_all=0.02, timeout=10.0, turn=5.0, limit=timedelta(0), least=1
 )
 ORDER = {"key": "rakuten/1", "channel": "rakuten", "buyer": {"name": "山田 花子"}}
 

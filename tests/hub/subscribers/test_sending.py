@@ -26,7 +26,7 @@ ORDER = {"key": "rakuten/1", "channel": "rakuten", "buyer": {"name": "山田 花
 def impatient() -> Manner:
     """Gives a message up as soon as its time is over, which is now."""
     return Manner(
-        first=0.01, longest=0.02, longest_all=0.02, timeout=2.0, turn=5.0, limit=timedelta(0), least=1
+        first=0.01, longest=0.02, longest_all=0.02, timeout=10.0, turn=5.0, limit=timedelta(0), least=1
     )
 
 
