@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -323,3 +324,15 @@ def test_a_fix_needs_a_reason(yard: Yard) -> None:
     assert yard.sql("SELECT count(*) FROM reconcile_fix")[0][0] == 0
     with pytest.raises(LookupError):
         plan_fix(yard.hub, result.run + 1)
+
+
+def test_a_file_of_orders_is_judged_from_its_first_order_to_its_last(yard: Yard) -> None:
+    yard.everything()
+    numbers = sorted(yard.shop.orders, key=lambda number: yard.shop.orders[number]["orderDatetime"])
+    sheet = yard.base / "orders.json"
+    told = [yard.shop.orders[number] for number in numbers[1:] if number != numbers[5]]
+    sheet.write_text(json.dumps(told, ensure_ascii=False), "utf-8")
+    age(yard)
+    result = yard.compare("rakuten", "order", file=sheet)
+    assert yard.differences(result) == [("in", f"rakuten/{numbers[5]}", "only_hub", "none")]
+    assert (result.counts["unjudged"], result.counts["equal"]) == (1, 10)
