@@ -18,9 +18,11 @@ from hub import intake as intakes
 from hub.engine import Hub
 from hub.gateway.arrivals import Arrivals, arrivals_of
 from hub.gateway.doors import load_doors
+from hub.jobs import road
 from hub.jobs.queue import Job, JobStatus, Lane, Task, again, asked_again, job_statuses, wake
 from hub.jobs.road import BREAKDOWNS, LIMIT, run_job, wake_pushes, wake_stored
 from hub.reports import FlowStatus
+from hub.stock import Turned
 from hub.store.database import try_lock
 
 _NEXT = text("""
@@ -286,6 +288,41 @@ def test_an_id_the_other_side_refuses_does_not_keep_the_others_out(hub: Hub, tmp
     work(hub)
     assert rows(hub, "SELECT key FROM entity WHERE kind = 'order'") == [("north/7",)]
     assert [(row.code, row.name) for row in hub.quarantine_list()] == [("not_fetched", "e1")]
+
+
+def test_events_that_keep_coming_do_not_put_off_what_follows_from_the_first(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turned: list[dict[str, int]] = []
+
+    def turn(self: Hub) -> Turned:
+        turned.append(positions(self))
+        return Turned()
+
+    taken, coming = road._bundle_taken, [3, 2, 1]
+
+    def taken_while_more_comes(*given: Any) -> bool:
+        done = taken(*given)
+        if coming:
+            number = coming.pop()
+            arrive(hub, stock_event(f"more{number}", f"M{number}", 7, 1))
+        return done
+
+    monkeypatch.setattr(Hub, "refresh_stock", turn)
+    monkeypatch.setattr(road, "_bundle_taken", taken_while_more_comes)
+    arrive(hub, stock_event("first", "A", 5, 1))
+    run_job(hub, Job(Task.TAKE_IN, "north", "stock", Lane.URGENT))
+    assert [len(seen) for seen in turned[:4]] == [1, 2, 3, 4]
+
+
+def test_a_job_that_finds_nothing_works_out_what_a_dead_worker_left(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turned: list[Hub] = []
+    monkeypatch.setattr(Hub, "refresh_stock", lambda self: turned.append(self) or Turned())
+    for task in (Task.TAKE_IN, Task.FETCH):
+        run_job(hub, Job(task, "north", "stock", Lane.URGENT))
+    assert turned == [hub, hub]
 
 
 # ---------------------------------------------------------------- out of the hub
