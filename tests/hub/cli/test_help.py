@@ -70,6 +70,9 @@ def test_every_command_of_the_plan_is_there() -> None:
         "subscriber add", "subscriber list", "subscriber show", "subscriber change", "subscriber pause",
         "subscriber resume", "subscriber remove", "subscriber rotate-secret", "subscriber test", "subscriber attempts",
         "subscriber failed", "subscriber replay", "subscriber send",
+        "key create", "key list", "key revoke", "reconcile run", "reconcile fix", "reconcile list", "erase customer",
+        "erase list", "erase show", "erase verify", "erase lift", "people match", "people queue", "people show",
+        "people accept", "people reject", "people undo", "people export", "people import",
     }  # fmt: skip
     assert {path for path, _ in commands("en")} == wanted
 
