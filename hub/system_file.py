@@ -156,7 +156,9 @@ class ReconcileKind(BaseModel):
 
     days: int = Field(30, ge=1, le=730, description="何日前までか(受注・入金・出荷など)/ how many days back")
     limit: int = Field(
-        0, ge=0, description="差異がこの件数を超えたら失敗にする / the night's run fails above so many differences"
+        0,
+        ge=0,
+        description="差異がこの件数を超えたら失敗にする / the night's run fails above so many differences",
     )
 
 
