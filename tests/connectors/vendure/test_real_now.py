@@ -23,7 +23,7 @@ from tests.connectors.vendure.trade import SKU, Trade, soon
 
 pytestmark = [pytest.mark.vendure, pytest.mark.timeout(900), pytest.mark.slow]
 
-ORDERS = 30
+ORDERS = 15
 Bought = dict[str, Any]
 
 
@@ -166,9 +166,30 @@ _TIMES = """
 def test_the_time_from_an_order_to_the_marketplaces_stock(
     trade: Trade, buy: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    told = {
+        "one at a time": _measured(trade, buy, one_by_one=True),
+        "one after the other": _measured(trade, buy, one_by_one=False),
+    }
+    with capsys.disabled():
+        print(
+            f"\norder in Vendure -> write accepted by the marketplace, seconds: {json.dumps(told, indent=1)}"
+        )
+    if target := os.environ.get("TSUNAGI_TEST_NOW_RESULTS"):
+        Path(target).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    for way in told.values():
+        assert way["order_to_write"]["least"] > 0
+        assert way["order_to_write"]["p99"] < 10
+    settled(trade)
+
+
+def _measured(trade: Trade, buy: Any, *, one_by_one: bool) -> dict[str, Any]:
+    """Times from the shop's event, and from when the gateway stored it, to the write that holds the order."""
     trade.stock_up(ORDERS + 1)
-    written = len(trade.market.writes)
-    orders = [buy(SKU, 1)["id"] for _ in range(ORDERS)]
+    written, orders = len(trade.market.writes), []
+    for left in range(ORDERS, 0, -1):
+        orders.append(buy(SKU, 1)["id"])
+        if one_by_one:
+            soon(lambda left=left: trade.offered == left, "the order at the marketplace")  # type: ignore[misc]
     soon(lambda: trade.offered == 1, "all orders at the marketplace", 60)
     writes = trade.market.writes[written:]
     whole, hub = [], []
@@ -177,19 +198,12 @@ def test_the_time_from_an_order_to_the_marketplaces_stock(
         accepted = next(write.at for write in writes if write.quantity <= ORDERS + 1 - number)
         whole.append(accepted - float(times.occurred))
         hub.append(accepted - float(times.stored))
-    told = {
+    return {
         "orders": ORDERS,
         "writes": len(writes),
-        "event_to_write": _spread(whole),
+        "order_to_write": _spread(whole),
         "stored_to_write": _spread(hub),
     }
-    with capsys.disabled():
-        print(f"\norder placed in Vendure -> write accepted by the marketplace, seconds: {json.dumps(told)}")
-    if target := os.environ.get("TSUNAGI_TEST_NOW_RESULTS"):
-        Path(target).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
-    assert min(whole) > 0
-    assert told["event_to_write"]["p99"] < 10
-    settled(trade)
 
 
 def _spread(seconds: list[float]) -> dict[str, float]:
