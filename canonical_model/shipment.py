@@ -12,7 +12,15 @@ from canonical_model.codes import Carrier, ShipmentStatus, TemperatureZone
 from canonical_model.entity import Entity
 from canonical_model.values import Address, Instant, Money, Quantity, Translations, Value
 
-__all__ = ["Parcel", "ParcelItem", "Shipment", "ShipmentLine", "ShippingMethod", "TrackingEvent", "units_sent"]
+__all__ = [
+    "Parcel",
+    "ParcelItem",
+    "Shipment",
+    "ShipmentLine",
+    "ShippingMethod",
+    "TrackingEvent",
+    "units_sent",
+]
 
 
 def units_sent(lines: Sequence[Mapping[str, Any]] | None) -> int | None:
