@@ -24,6 +24,9 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--bug", choices=sorted(BUGS), help="plant a bug: the run must fail")
     parser.add_argument("--airflow", action="store_true", help="run the flows in a real Airflow")
+    parser.add_argument(
+        "--calm", action="store_true", help="people only, nothing breaks: what to compare times with"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the folder of the run, also of a good one")
     return parser.parse_args(argv)
 
@@ -34,7 +37,7 @@ def main(argv: list[str]) -> int:
     plan = Plan(
         seconds=asked.seconds, seed=asked.seed or str(secrets.randbelow(10**6)), rate=asked.rate,
         patience=asked.patience or (300.0 if asked.airflow else 120.0), bug=asked.bug, airflow=asked.airflow,
-        keep=asked.keep,
+        keep=asked.keep, calm=asked.calm,
     )  # fmt: skip
     return 0 if chaos(plan, Console(highlight=False, width=None if sys.stdout.isatty() else 140)) else 1
 

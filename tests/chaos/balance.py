@@ -369,9 +369,10 @@ def _feed(hub: _Hub) -> Line:
 
 
 def _road(hub: _Hub, placed: Sequence[Placed]) -> list[float]:
-    """For each order: from its placing until the other channel had accepted a lower number worked out after it came in.
+    """For each order: from its placing until the other channel had accepted the lower number it led to.
 
-    Orders that changed nothing there (it showed nothing any more, units came at the same moment) have no such time.
+    The turn that saw the order is the one that wrote its own channel's number next (that is written with every order);
+    what it wrote for the other channel is the number to wait for. Orders that changed nothing there have no such time.
     """
     came = {
         row.key: row.at for row in hub.rows(
@@ -379,19 +380,30 @@ def _road(hub: _Hub, placed: Sequence[Placed]) -> list[float]:
             "WHERE e.kind = 'order'"
         )
     }  # fmt: skip
-    sent: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    written: dict[str, list[Any]] = defaultdict(list)
+    for row in hub.rows(
+        "SELECT e.key, f.at, f.xid, f.version FROM entity AS e JOIN change_feed AS f ON f.entity_id = e.id "
+        "WHERE e.kind = 'sellable' ORDER BY f.xid, f.seq"
+    ):
+        written[row.key].append(row)
+    sent: dict[str, list[Any]] = defaultdict(list)
     for row in hub.rows("""
-        SELECT d.system, c.key, d.created_at, c.record, c.previous, max(a.finished_at) AS at
+        SELECT c.key, c.entity_version AS version, c.record, c.previous, max(a.finished_at) AS at
         FROM delivery AS d JOIN delivery_change AS c ON c.delivery_id = d.id AND c.verdict = 'done'
         JOIN delivery_attempt AS a ON a.delivery_id = d.id
-        WHERE d.flow = 'stock' GROUP BY d.id, c.delivery_id, c.n ORDER BY d.created_at, d.id
+        WHERE d.flow = 'stock' GROUP BY d.id, c.delivery_id, c.n ORDER BY d.id
     """):
-        sent[row.system, row.key].append(row)
+        sent[row.key].append(row)
     seconds = []
     for one in placed:
-        other = next(channel for channel in CHANNELS if channel != one.channel)
-        at = came.get(one.key)
-        after = [row for row in sent[other, f"{other}/{one.sku}"] if at is not None and row.created_at >= at]
-        if after and after[0].previous is not None and _number(after[0].record) < _number(after[0].previous):
-            seconds.append(after[0].at.timestamp() - one.at)
+        at, other = came.get(one.key), next(channel for channel in CHANNELS if channel != one.channel)
+        own = next(
+            (row for row in written[f"{one.channel}/{one.sku}"] if at is not None and row.at >= at), None
+        )
+        theirs = own and next((row for row in written[f"{other}/{one.sku}"] if row.xid == own.xid), None)
+        told = theirs and next(
+            (row for row in sent[f"{other}/{one.sku}"] if row.version >= theirs.version), None
+        )
+        if told and told.previous is not None and _number(told.record) < _number(told.previous):
+            seconds.append(told.at.timestamp() - one.at)
     return seconds

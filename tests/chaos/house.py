@@ -101,7 +101,7 @@ fields:
 
 FLOWS: Mapping[tuple[str, str], float] = {
     ("wms", "stock"): 1.5, ("wms", "instructions"): 2.0, ("wms", "results"): 2.0,
-    ("shop", "orders"): 6.0, ("tills", "orders"): 6.0, ("shop", "stock"): 4.0, ("tills", "stock"): 4.0,
+    ("shop", "orders"): 12.0, ("tills", "orders"): 12.0, ("shop", "stock"): 4.0, ("tills", "stock"): 4.0,
     ("shop", "shipments"): 4.0, ("shop", "listings"): 12.0, ("tills", "listings"): 12.0,
 }  # fmt: skip
 """Every flow, and after how many seconds it is due again where Airflow is not used."""

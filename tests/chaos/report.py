@@ -44,7 +44,8 @@ def show(
         rows += [(f"{channel}: event {fate}", n) for fate, n in sorted(fates.items()) if fate != "plain"]
     for what, n in rows:
         table.add_row(what, str(n))
-    console.print(table)
+    if rows:
+        console.print(table)
     console.print("people: " + ", ".join(f"{what} {n}" for what, n in sorted(did.items())), style="dim")
 
     table = Table("", "others", "hub", "differences", title="The balance", title_justify="left")
@@ -58,7 +59,7 @@ def show(
     road = balance.road
     console.print(
         f"order placed -> lower number accepted by the other channel ({len(road)} orders): "
-        f"p50 {percentile(road, 0.5):.2f} s, p99 {percentile(road, 0.99):.2f} s, in the middle of all this; "
+        f"p50 {percentile(road, 0.5):.2f} s, p99 {percentile(road, 0.99):.2f} s, {'in the middle of all this' if rows else 'nothing broken'}; "
         f"all quiet {settled:.1f} s after the last order"
     )
     if not balance.differences:

@@ -57,6 +57,7 @@ class Plan:
     bug: str | None = None
     airflow: bool = False
     keep: bool = False
+    calm: bool = False
 
 
 def chaos(plan: Plan, console: Console) -> bool:
@@ -179,15 +180,17 @@ class _Run:
         trouble = Trouble(supervisor, self.postgres, self.plan.seed)
         if self.airflow is not None:
             trouble.more["airflow-scheduler"] = self.airflow.kill
-        for channel in channels.values():
-            channel.ask("storm")
         demand.begin()
         carts.begin()
-        trouble.begin()
+        if not self.plan.calm:
+            for channel in channels.values():
+                channel.ask("storm")
+            trouble.begin()
         time.sleep(self.plan.seconds)
         demand.people_go_home()
         last = time.monotonic()
-        trouble.end()
+        if not self.plan.calm:
+            trouble.end()
         for channel in channels.values():
             channel.ask("calm")
         carts.end()
