@@ -1,6 +1,6 @@
 """W6: reservations through the API beside the bare function, on a durable PostgreSQL (fsync on).
 
-    python bench/w6_api.py [--seconds 5] [--rounds 3] [--callers 16] [--skus 200] [--json FILE]
+    python bench/w8_reservations.py [--seconds 5] [--rounds 3] [--callers 16] [--skus 200] [--json FILE]
 
 Reservations a second, taken in turns in one run, medians of the rounds:
 
