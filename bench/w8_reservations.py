@@ -1,4 +1,4 @@
-"""W6: reservations through the API beside the bare function, on a durable PostgreSQL (fsync on).
+"""W8: reservations through the API beside the bare function, on a durable PostgreSQL (fsync on).
 
     python bench/w8_reservations.py [--seconds 5] [--rounds 3] [--callers 16] [--skus 200] [--json FILE]
 
