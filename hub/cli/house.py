@@ -10,6 +10,7 @@ import typer
 from hub.cli.failures import Exit
 from hub.cli.opening import open_hub, ready
 from hub.cli.output import Json, cell, good, json_line, say, show_table, waiting, wrong
+from hub.cli.people import tell_people
 from hub.cli.reconcile import tell_reconciled
 from hub.cli.serve import tell_now
 from hub.cli.stock import tell_oversold
@@ -122,6 +123,7 @@ def status(
         tell_now(hub, system, json=json)
         if system is None:
             tell_subscribers(hub, json=json)
+            tell_people(hub, json=json)
         tell_reconciled(hub, system, json=json)
         tell_oversold(hub)
         for fault in hub.systems.faults:

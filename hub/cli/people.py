@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hub.people.rules import PeopleRules
     from hub.people.view import Candidate, Person, Side
 
-__all__ = ["app"]
+__all__ = ["app", "tell_people"]
 
 app = typer.Typer(
     help="顧客の名寄せ / which customers are one person: rules, the queue, and undo", no_args_is_help=True
@@ -384,3 +384,18 @@ def import_sheet(
             wrong(fault.words.say(), error=True)
     if found.faults:
         raise typer.Exit(Exit.PROBLEM)
+
+
+def tell_people(hub: Hub, *, json: bool = False) -> None:
+    """A line for `tsunagi status`: how many pairs of customers wait for a person."""
+    from hub.people.view import queue_size
+
+    with hub.engine.connect() as connection:
+        waiting = queue_size(connection)
+    if json:
+        json_line({"people_queue": waiting})
+    elif waiting:
+        say(
+            f"名寄せの候補 {waiting} 件が判断を待っています。tsunagi people queue で確認",
+            f"{waiting} pairs of customers that may be one person wait. See tsunagi people queue",
+        )

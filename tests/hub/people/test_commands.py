@@ -61,6 +61,17 @@ def run(
     output.err.cache_clear()
 
 
+def test_status_tells_how_many_pairs_wait(run: Run) -> None:
+    run("match")
+    waiting = len(run("queue", "--json").rows)
+    assert waiting
+    env = {"TSUNAGI_LANG": "en", "COLUMNS": "200"}
+    told = CliRunner().invoke(app, ["status"], env=env)
+    assert f"{waiting} pairs of customers that may be one person wait." in told.output
+    told = CliRunner().invoke(app, ["status", "--json"], env=env)
+    assert {"people_queue": waiting} in [orjson.loads(line) for line in told.stdout.splitlines()]
+
+
 def test_from_match_to_accept_to_undo(run: Run, register: Register) -> None:
     found = run("match", "--json").rows[0]
     assert (found["linked"], found["opened"], found["compared"]) == (1, 1, 4)
