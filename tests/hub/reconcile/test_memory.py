@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROWS = 50_000
+ROWS = 20_000
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -22,7 +22,7 @@ def bulk(url: str, base: Path, verb: str, rows: int = ROWS) -> str:
 
 
 @pytest.mark.timeout(580)
-def test_fifty_thousand_rows_both_ways_take_little_more_memory_than_two_thousand(
+def test_twenty_thousand_rows_both_ways_take_little_more_memory_than_two_thousand(
     database_url: str, tmp_path: Path
 ) -> None:
     bulk(database_url, tmp_path, "pull")
