@@ -56,10 +56,10 @@ def show(
     for column in table.columns[1:]:
         column.justify = "right"
     console.print(table)
-    road = balance.road
+    road, when = balance.road, "in the middle of all this" if rows else "nothing broken"
     console.print(
         f"order placed -> lower number accepted by the other channel ({len(road)} orders): "
-        f"p50 {percentile(road, 0.5):.2f} s, p99 {percentile(road, 0.99):.2f} s, {'in the middle of all this' if rows else 'nothing broken'}; "
+        f"p50 {percentile(road, 0.5):.2f} s, p99 {percentile(road, 0.99):.2f} s, {when}; "
         f"all quiet {settled:.1f} s after the last order"
     )
     if not balance.differences:

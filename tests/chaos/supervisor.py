@@ -187,7 +187,7 @@ class Trouble:
     def _run(self) -> None:
         database = self._dice.uniform(8, 14)
         passed = 0.0
-        while not self._stop.wait(pause := self._dice.uniform(2.0, 6.0)):
+        while not self._stop.wait(pause := self._dice.uniform(1.5, 4.5)):
             passed += pause
             if passed >= database:
                 passed, database = 0.0, self._dice.uniform(10, 18)
