@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, BaseOperator
@@ -26,10 +26,6 @@ __all__ = ["HousekeepingOperator", "HubOperator", "PullOperator", "PushOperator"
 
 NOTES_SHOWN = 20
 """Notes of a run that go into its summary; all of them are in the log."""
-
-
-KEPT = timedelta(days=90)
-"""How long comparisons and their reports are kept."""
 
 
 class HubOperator(BaseOperator):
@@ -116,10 +112,7 @@ class HousekeepingOperator(HubOperator):
 
 
 class ReconcileOperator(HubOperator):
-    """Compares one kind with the system's full listing, and writes the report. Fails above `limit` differences.
-
-    Reports and results are kept for `KEPT`.
-    """
+    """Compares one kind with the system's full listing, and writes the report. Fails above `limit` differences."""
 
     ui_color = "#fef3c7"
 
@@ -135,11 +128,10 @@ class ReconcileOperator(HubOperator):
 
     def run_with(self, hub: Hub, context: Context) -> dict[str, Any]:  # noqa: ARG002
         from hub.home import Settings
-        from hub.reconcile import Options, TooDifferent, reconcile, tidy
+        from hub.reconcile import Options, TooDifferent, reconcile
 
         reports = Settings.from_env().home.root / "reports" / "reconcile"
         result = reconcile(hub, self.system, self.entity, reports=reports, options=Options(days=self.days))
-        tidy(hub.engine, reports, older_than=datetime.now(UTC) - KEPT)
         summary = reconcile_summary(result)
         if result.differences > self.limit:
             raise TooDifferent(result, self.limit)
