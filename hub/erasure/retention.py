@@ -133,7 +133,7 @@ def tidy_up(hub: Hub, home: Home, rules: Retention | None = None) -> dict[str, i
         "reservations_forgotten": once(lambda c: tidy_reservations(c, older_than=now - rules.reservations)),
         "messages_removed": once(lambda c: tidy_messages(c, older_than=now - rules.messages)),
         "comparisons_removed": tidy_comparisons(
-            engine, home.root / "reports", older_than=now - rules.reports
+            engine, home.root / "reports" / "reconcile", older_than=now - rules.reports
         ),
         "reports_removed": _old_files(home.root / "reports", rules.reports),
         "logs_removed": _old_files(home.logs, rules.logs) + _old_files(home.airflow / "logs", rules.logs),
