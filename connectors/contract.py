@@ -43,9 +43,13 @@ __all__ = [
     "Misconfigured",
     "Outcome",
     "Page",
+    "Piece",
+    "Pieces",
     "Record",
     "Refused",
     "Retry",
+    "Run",
+    "Sheet",
     "Sink",
     "Source",
     "Standing",
@@ -132,6 +136,58 @@ class Fault:
     hint: Mapping[str, Any] | None = None
     reason_ja: str | None = None
     whole: bool = False
+
+
+class Run(NamedTuple):
+    """Rows of a file that stand together and have one key: see `Sheet`.
+
+    key     the value they share; None for a row that stands for itself, or whose key is not known
+    values  of the columns that were asked for, in the first row; None when that row must be read first
+    digest  of the bytes and of all that decides how they are read: equal digests, equal records
+    begin, end, line, last   where it stands: in bytes from the file's start, and in 1-based lines
+    """
+
+    key: str | None
+    values: Mapping[str, str] | None
+    digest: bytes
+    begin: int
+    end: int
+    line: int
+    last: int
+
+
+class Piece(NamedTuple):
+    """Whole runs cut out of a file, to be read by `Sheet.pieces`. `last`: the file ends with it."""
+
+    raw: bytes
+    line: int
+    last: bool
+    faults: Mapping[int, Fault]
+
+
+class Pieces(Protocol):
+    """Reads pieces of one file; can be pickled."""
+
+    def read(self, piece: Piece) -> Iterator[Record | Fault]: ...
+
+
+class Sheet(Protocol):
+    """A file told apart into runs of rows without reading them: what is known already need not be read.
+
+    columns  what its rows have
+    runs     `(key column or None, further columns, seed of the digests)`: the runs in the file's order, once
+    faults   what could not be read, by line, once `runs` is through
+    crowded  there are too many of those: read the file as a whole
+    pieces   reads runs; all pieces in their order give what `Source.decode` gives
+    """
+
+    columns: frozenset[str]
+    crowded: bool
+    pieces: Pieces
+
+    @property
+    def faults(self) -> Mapping[int, Fault]: ...
+    def runs(self, key: str | None, columns: Sequence[str], seed: bytes) -> Iterator[Run]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +397,7 @@ SourceFunction = Callable[[Call[Any], Any], Iterator[Page]]
 SinkFunction = Callable[[Call[Any], Batch], Iterable[Outcome]]
 AskFunction = Callable[[Call[Any], Batch], Iterable[Outcome]]
 DecodeFunction = Callable[[IO[bytes], Any, Mapping[str, Any]], Iterator["Record | Fault"]]
+SheetFunction = Callable[[IO[bytes], Any, Mapping[str, Any]], "Sheet | None"]
 AcknowledgeFunction = Callable[[Call[Any], str, Sequence[Mapping[str, Any]]], object]
 WebhookFunction = Callable[[Mapping[str, str], bytes, Any], Sequence[Event]]
 CheckFunction = Callable[[Call[Any]], str]
@@ -393,6 +450,8 @@ class Source:
               it again must give the same answer again
     by_id     where `params["ids"]` fetches single things, and nothing else: the field (or dotted path) of the record
               that holds such an id, mostly the same as `key`
+    sheet     `(stream, config, params)` opens `Page.raw` as a `Sheet`, or gives None where it must be decoded as a
+              whole; beside `decode`, which gives the same records
     """
 
     name: str
@@ -408,6 +467,7 @@ class Source:
     acknowledge: AcknowledgeFunction | None = None
     doc: str = ""
     by_id: str | None = None
+    sheet: SheetFunction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -498,6 +558,7 @@ class Connector(Generic[ConfigT]):
         decode: DecodeFunction | None = None,
         acknowledge: AcknowledgeFunction | None = None,
         by_id: str | None = None,
+        sheet: SheetFunction | None = None,
     ) -> Callable[[F], F]:
         """Register a generator `(call, cursor) -> Iterator[Page]`."""
 
@@ -505,7 +566,7 @@ class Connector(Generic[ConfigT]):
             self._unused(name, self.sources)
             self.sources[name] = Source(
                 name, run, key, title or Title(name, name), cursor, overlap, deletes, order, record, decode,
-                acknowledge, doc=(run.__doc__ or "").strip(), by_id=by_id,
+                acknowledge, doc=(run.__doc__ or "").strip(), by_id=by_id, sheet=sheet,
             )  # fmt: skip
             return run
 

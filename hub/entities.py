@@ -11,16 +11,15 @@ from weakref import ref
 import orjson
 from sqlalchemy import Connection, TextClause, bindparam, text
 
-from canonical_model.content import dump_json
-from canonical_model.entity import Entity, entity_model
 from hub.derive import FACTS, derive_orders, order_facts_lock
+from hub.drafting import content_of
 from hub.feed import enter_feed
 from hub.people.overlay import lay_links_over
 from hub.positions import hold_back_older
 from hub.store.database import copy_rows, digest
 from hub.urgency import urgent_sql
 
-__all__ = ["HUB", "Draft", "Raced", "Written", "write_drafts"]
+__all__ = ["HUB", "Draft", "Raced", "Written", "content_of", "write_drafts"]
 
 HUB = "hub"
 """The `system` of versions the hub made itself, by deriving an order's state from facts."""
@@ -47,9 +46,14 @@ class Draft:
     intake_id: int | None = None
     """The page it came in, where that is not the same for all."""
 
+    _hashed: bytes | None = None
+    _hash: bytes = b""
+
     @property
     def hash(self) -> bytes:
-        return digest(self.content)
+        if self._hashed is not self.content:  # the content is replaced by merging and deriving
+            self._hashed, self._hash = self.content, digest(self.content)
+        return self._hash
 
 
 @dataclass(slots=True)
@@ -59,12 +63,6 @@ class Written:
     created: int = 0
     updated: int = 0
     kinds: dict[str, int] = field(default_factory=dict)
-
-
-def content_of(kind: str, mapped: Mapping[str, Any]) -> tuple[Entity, bytes]:
-    """Validate what a mapping made and give it in the stored form. Raises pydantic's ValidationError."""
-    model = entity_model(kind).model_validate(mapped)
-    return model, dump_json(model)
 
 
 @dataclass(frozen=True, slots=True)

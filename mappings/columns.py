@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from mappings.nodes import Each, Source, Tree
+from mappings.nodes import Each, Source, Tree, Value
 from mappings.paths import Path
 
-__all__ = ["columns_of"]
+__all__ = ["PlainKeys", "columns_of", "plain_keys_of"]
 
 
 def columns_of(tree: Tree) -> frozenset[str]:
@@ -20,6 +20,31 @@ def columns_of(tree: Tree) -> frozenset[str]:
     if tree.group_by is not None:
         found.discard("rows")
     return frozenset(found)
+
+
+class PlainKeys(NamedTuple):
+    """What names the units of a flat file: the column whose value rows of one unit share, and the columns of the first
+    row that the external id is made of.
+    """
+
+    group: str | None
+    columns: frozenset[str]
+
+
+def plain_keys_of(tree: Tree) -> PlainKeys | None:
+    """The columns that name a unit; None where it takes more than the values of columns to tell."""
+    group = None
+    if tree.group_by is not None:
+        node = tree.group_by
+        if not isinstance(node, Value) or not isinstance(node.source, Source):
+            return None
+        path = node.source.path
+        bare = path.root in ("", "record", "item") and len(path.steps) == 1 and isinstance(path.steps[0], str)
+        if not bare or node.steps or node.has_default or node.when is not None:
+            return None
+        group = str(path.steps[0])
+    columns = frozenset(_visit(tree.external_id, tree, True))
+    return None if tree.group_by is not None and "rows" in columns else PlainKeys(group, columns)
 
 
 def _visit(node: Any, tree: Tree, at_record: bool) -> Iterator[str]:

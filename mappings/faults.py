@@ -64,6 +64,13 @@ class RecordFaults(Exception):
     def __str__(self) -> str:
         return "; ".join(map(str, self.faults))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self.faults, self.positions, self.external_id, self.data)
+
+
+def _again(faults: Any, positions: Any, external_id: Any, data: Any) -> RecordFaults:
+    return RecordFaults(faults, positions=positions, external_id=external_id, data=data)
+
 
 class TransformFault(ValueError):
     """Raised by a transform (or a function named by `call`) that cannot take a value.

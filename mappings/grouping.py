@@ -60,6 +60,9 @@ class GroupData(dict[str, Any]):
     __slots__ = ("positions",)
     positions: tuple[int, ...]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
 
 class SeenKeys:
     """Hashes of keys and a number for each: a hash table in two arrays, 24 to 48 bytes a key."""
@@ -93,7 +96,7 @@ class SeenKeys:
         return at
 
     def _grow(self) -> None:
-        old = list(zip(self._hashes, self._numbers, strict=True))
+        old = zip(self._hashes, self._numbers, strict=True)
         self._mask = self._mask * 2 + 1
         self._hashes = array("q", bytes(8 * (self._mask + 1)))
         self._numbers = array("q", bytes(8 * (self._mask + 1)))

@@ -109,7 +109,7 @@ def _load(name: str, path: Path, text: bytes, places: Sequence[Path], connector:
         module = sys.modules[function.__module__]
         if module.__file__ is not None:
             digest.update(Path(module.__file__).read_bytes())
-    mapping = Mapping(tree, digest.hexdigest())
+    mapping = Mapping(tree, digest.hexdigest(), roots=places[:-1])
     contents = tuple((table, file, file.read_bytes()) for table, (_, file) in sorted(used.items()))
     with _lock:
         _cache[path] = _Cached(text, contents, mapping)

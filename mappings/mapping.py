@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping as MappingABC, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from mappings.columns import columns_of
+from mappings.columns import PlainKeys, columns_of, plain_keys_of
 from mappings.compiler import compile_tree
 from mappings.faults import MODEL_REASONS_JA, RecordFaults, make_fault
 from mappings.grouping import Apart, RecordLike, Same, Unit, UnreadableLike, group_rows, rows_apart
@@ -54,10 +56,12 @@ class Mapping:
 
     digest   changes whenever the file, one of its tables or functions, or the mapping language changes
     source   the generated Python
+    roots    the folders it was looked for in, before the shipped ones
     """
 
-    def __init__(self, tree: Tree, digest: str) -> None:
+    def __init__(self, tree: Tree, digest: str, *, roots: Sequence[FilePath] = ()) -> None:
         self.tree = tree
+        self.roots = tuple(roots)
         self.name, self.version, self.direction = tree.name, tree.version, tree.direction
         self.entity = tree.entity
         title = tree.title
@@ -77,6 +81,11 @@ class Mapping:
     def columns(self) -> frozenset[str]:
         """Names an incoming mapping reads from a record (and from the rows of a group)."""
         return columns_of(self.tree) if self.direction == "in" else frozenset()
+
+    @cached_property
+    def plain_keys(self) -> PlainKeys | None:
+        """The columns that name a unit of an incoming mapping, where columns alone do."""
+        return plain_keys_of(self.tree) if self.direction == "in" else None
 
     def __repr__(self) -> str:
         return f"Mapping({self.name!r}, version={self.version})"
@@ -168,6 +177,13 @@ class Mapping:
         walk = Walk(self.tree, data, context or _NO_CONTEXT, positions=positions)
         walk.key(node, name)
         return RecordFaults(walk.faults, positions=positions, data=data)
+
+    def id_of(self, data: MappingABC[str, Any], context: MappingABC[str, Any] | None = None) -> str | None:
+        """The external id of a unit whose first row has these values; None where it must be looked at closely."""
+        try:
+            return self._key(data, self._system(context), None)  # type: ignore[no-any-return, misc]
+        except Exception:  # noqa: BLE001  (generated code gives up in any way)
+            return None
 
     def to_entity(
         self, data: MappingABC[str, Any], context: MappingABC[str, Any], *, positions: Sequence[int] = ()

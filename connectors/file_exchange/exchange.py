@@ -24,7 +24,7 @@ from connectors.contract import (
 )
 from connectors.file_exchange.acks import answers, write_ack
 from connectors.file_exchange.config import FileExchangeConfig, InInterface, OutInterface
-from connectors.file_exchange.formats import decode, layout_of, writer_for
+from connectors.file_exchange.formats import decode, layout_of, sheet, writer_for
 from connectors.file_exchange.inbox import Inbox
 from connectors.file_exchange.outbox import Outbox
 from connectors.files.csv_writer import RowRefused
@@ -67,6 +67,7 @@ connector: Connector[FileExchangeConfig] = Connector(
     title=Title("受信ファイル", "Incoming files"),
     deletes=Deletes.ABSENCE,
     decode=decode,
+    sheet=sheet,
     acknowledge=write_ack,
 )
 def files(call: Call[FileExchangeConfig], cursor: None) -> Iterator[Page]:  # noqa: ARG001

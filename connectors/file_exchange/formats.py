@@ -10,13 +10,14 @@ from connectors.contract import Fault, Misconfigured, Record
 from connectors.file_exchange.config import FileExchangeConfig
 from connectors.files.charset import Finding, Replacements, default_replacements, load_replacements
 from connectors.files.csv_codec import read_csv
+from connectors.files.csv_sheet import CsvSheet, open_sheet
 from connectors.files.csv_writer import CsvWriter
 from connectors.files.fixed_length import read_fixed
 from connectors.files.fixed_writer import FixedWriter
 from connectors.files.layout import CsvLayout, Layout, LayoutError, load_layout
 from connectors.files.together import bring_together
 
-__all__ = ["Writer", "decode", "layout_of", "looks_complete", "read_records", "writer_for"]
+__all__ = ["Writer", "decode", "layout_of", "looks_complete", "read_records", "sheet", "writer_for"]
 
 SHIPPED = Path(__file__).parent / "layouts"
 _ENDINGS = frozenset({"no_trailer", "trailer_count", "trailer_sum", "cut_file"})
@@ -37,6 +38,12 @@ def decode(
     interface = config.incoming(params)
     layout = layout_of(config, interface.layout)
     return _read(stream, layout, empty_is_error=interface.empty == "error", gaiji=_gaiji(config))
+
+
+def sheet(stream: IO[bytes], config: FileExchangeConfig, params: Mapping[str, Any]) -> CsvSheet | None:
+    """A stored CSV file told apart into runs of rows; None where it must be decoded as a whole."""
+    layout = layout_of(config, config.incoming(params).layout)
+    return open_sheet(stream, layout, _gaiji(config)) if isinstance(layout, CsvLayout) else None
 
 
 def read_records(stream: IO[bytes], layout: str, *, layouts: Sequence[Path] = ()) -> Iterator[Record | Fault]:

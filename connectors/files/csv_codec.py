@@ -22,7 +22,7 @@ from connectors.files.csv_opening import SURROGATE, OpenCsv, about, open_csv
 from connectors.files.layout import Column, CsvLayout, CsvTrailer
 from connectors.files.messages import cut_tail, fault, trailer_tail
 
-__all__ = ["read_csv"]
+__all__ = ["CsvReader", "read_csv"]
 
 _SCIENTIFIC = re.compile(r"^\s*-?\d(?:\.\d+)?E\+\d+\s*$")
 _SPOOL = 8 << 20
@@ -75,13 +75,15 @@ def _rows(
 ) -> Iterator[Record | Fault]:
     opened = open_csv(stream, layout)
     if isinstance(opened, OpenCsv):
-        return _Reader(opened, gaiji).run()
+        return CsvReader(opened, gaiji).run()
     if isinstance(opened, Fault):
         return iter((opened,))
     return iter((fault("empty_file", 1, b""),) if empty_is_error else ())
 
 
-class _Reader:
+class CsvReader:
+    """The rows of an opened file."""
+
     def __init__(self, opened: OpenCsv, gaiji: Mapping[str, str]) -> None:
         self._open = opened
         self._layout = opened.layout
@@ -89,6 +91,11 @@ class _Reader:
         self._header = opened.header
         self._codec = opened.codec
         self._gaiji = {ord(key): value for key, value in gaiji.items()}
+        self._pick: Callable[[list[str]], Sequence[str]] | None = None
+        if not self._header.straight:
+            only = itemgetter(*self._header.indices)
+            self._pick = only if len(self._header.names) > 1 else lambda row: (only(row),)
+        self._wary = self._suspicion()
 
     def run(self) -> Iterator[Record | Fault]:
         """All rows of the file."""
@@ -99,12 +106,7 @@ class _Reader:
     def _data(self) -> Iterator[Any]:
         """Records, faults and trailers. The loop is the hot path: what is rare is decided behind one comparison."""
         lines, header = self._lines, self._header
-        width, names = header.width, header.names
-        pick: Callable[[list[str]], Sequence[str]] | None = None
-        if not header.straight:
-            only = itemgetter(*header.indices)
-            pick = only if len(names) > 1 else lambda row: (only(row),)
-        wary = self._suspicion()
+        width, names, pick, wary = header.width, header.names, self._pick, self._wary
         start = lines.at
         while True:
             reader = self._open.reader(start)
@@ -126,6 +128,30 @@ class _Reader:
                 start = lines.at = start + 1
                 continue
             return
+
+    def row_at(self, start: int) -> tuple[list[Any], int]:
+        """What is read at one line: a record, a fault, or nothing of a blank row; and the line to go on with.
+
+        The same that `run` gives when it comes there, whatever stands before.
+        """
+        lines, header = self._lines, self._header
+        lines.at = start
+        reader = self._open.reader(start)
+        try:
+            row = next(reader, None)
+            if row is None:
+                return [], start + 1
+            end = start - 1 + reader.line_num
+            wary = self._wary
+            if len(row) == header.width and start > lines.tainted and any(row) and not (wary and wary(row)):
+                pick = self._pick
+                data = dict(zip(header.names, row if pick is None else pick(row), strict=False))
+                return [Record(data, start)], end + 1
+            if end > start and len(row) != header.width and self._swallowed(start, end):
+                raise csv.Error("a quote that is opened and not closed")
+            return list(self._odd(row, start, end)), end + 1
+        except csv.Error as error:
+            return [self._broken(start, start - 1 + reader.line_num, str(error))], start + 1
 
     def _suspicion(self) -> Callable[[list[str]], bool] | None:
         """What must be looked for in each row of this layout; None when there is nothing."""

@@ -36,12 +36,13 @@ def about(codec: str) -> str:
 
 @dataclass(slots=True)
 class OpenCsv:
-    """A file whose head fits its layout; `lines.at` is its first data line."""
+    """A file whose head fits its layout; `lines.at` is its first data line, `offset` where `lines` begin in it."""
 
     layout: CsvLayout
     codec: str
     lines: Lines
     header: Header
+    offset: int = 0
 
     def reader(self, line: int) -> Any:
         """A strict `csv.reader` from `line` on."""
@@ -57,12 +58,15 @@ def open_csv(stream: IO[bytes], layout: CsvLayout) -> OpenCsv | Fault | None:
         codec = _codec(head, layout)
     except _WrongEncoding as wrong:
         return fault("encoding", 1, _first_line(head), detail_ja=wrong.japanese, detail_en=wrong.english)
-    lines = Lines(_Stream(head.removeprefix(_BOM) if codec == "utf-8" else head, stream), codec)  # type: ignore[arg-type]
+    bare = head.removeprefix(_BOM) if codec == "utf-8" else head
+    lines = Lines(_Stream(bare, stream), codec)  # type: ignore[arg-type]
     lines.at = 1 + layout.skip_lines
     for _ in zip(range(layout.skip_lines), lines.since(1), strict=False):
         pass
     header = _header(lines, layout, codec)
-    return header if isinstance(header, Fault) else OpenCsv(layout, codec, lines, header)
+    if isinstance(header, Fault):
+        return header
+    return OpenCsv(layout, codec, lines, header, len(head) - len(bare))
 
 
 class _WrongEncoding(Exception):

@@ -15,7 +15,7 @@ from typing import IO
 
 from connectors.files.charset import may_hold_trouble
 
-__all__ = ["CHUNK", "Lines"]
+__all__ = ["CHUNK", "Chunk", "Lines"]
 
 CHUNK = 1 << 20
 """Bytes read at once. Smaller costs time per row, larger only memory."""
@@ -24,13 +24,16 @@ _END_OF_FILE = b"\x1a"  # CP/M's and DOS's end of file, still written by old too
 
 
 @dataclass(slots=True)
-class _Chunk:
-    """Whole lines of the file. `first` is the 1-based number of its first line, `count` how many they are."""
+class Chunk:
+    """Whole lines of the file. `first` is the 1-based number of its first line, `count` how many they are; `offset`
+    is where it stands in the stream. `text` is made when it is asked for.
+    """
 
     first: int
     count: int
+    offset: int
     raw: bytes
-    text: str
+    text: str | None = None
 
     def lines(self, skip: int) -> Iterator[str]:
         # newline="\n": only LF ends a line; CR, VT, FS and U+0085 inside a value are left alone
@@ -44,16 +47,23 @@ class Lines:
     tainted   last line of a chunk in which something was found that needs a closer look
     last      number of the last line once its chunk was read, else None
     cut       the last line has no line end
+
+    `first` is the number of the stream's first line; of a piece out of the midst of a file `whole` is false: a mark
+    at its end is no end of the file.
     """
 
-    def __init__(self, stream: IO[bytes], codec: str, *, chunk_size: int = CHUNK) -> None:
+    def __init__(
+        self, stream: IO[bytes], codec: str, first: int = 1, whole: bool = True, *, chunk_size: int = CHUNK
+    ) -> None:
         self._stream = stream
         self._codec = codec
         self._chunk_size = chunk_size
-        self._kept: deque[_Chunk] = deque()
-        self._next_line = 1
+        self._kept: deque[Chunk] = deque()
+        self._next_line = first
+        self._next_offset = 0
+        self._whole = whole
         self._blocks = self._whole_lines()
-        self.at = 1
+        self.at = first
         self.tainted = 0
         self.last: int | None = None
         self.cut = False
@@ -72,34 +82,43 @@ class Lines:
                 parts += _split(chunk.raw)[max(first - chunk.first, 0) : last - chunk.first + 1]
         return b"".join(parts)
 
+    def chunks(self) -> Iterator[Chunk]:
+        """The chunks from `at` on, not decoded. Move `at` on to have those behind it dropped."""
+        line = self.at
+        while (chunk := self._holding(line)) is not None:
+            yield chunk
+            line = chunk.first + chunk.count
+
     def _chunks_since(self, line: int) -> Iterator[Iterator[str]]:
         while True:
             chunk = self._holding(line)
             if chunk is None:
                 return
+            if chunk.text is None:
+                chunk.text, sound = self._decoded(chunk.raw)
+                if not sound:
+                    self.tainted = max(self.tainted, chunk.first + chunk.count - 1)
             yield chunk.lines(line - chunk.first)
             line = chunk.first + chunk.count
 
-    def _holding(self, line: int) -> _Chunk | None:
+    def _holding(self, line: int) -> Chunk | None:
         for chunk in self._kept:
             if chunk.first <= line < chunk.first + chunk.count:
                 return chunk
         return self._load()
 
-    def _load(self) -> _Chunk | None:
+    def _load(self) -> Chunk | None:
         raw = next(self._blocks, None)
         if raw is None:
             return None
         while self._kept and self._kept[0].first + self._kept[0].count <= self.at:
             self._kept.popleft()
         count = raw.count(b"\n") + (not raw.endswith(b"\n"))
-        text, sound = self._decoded(raw)
-        chunk = _Chunk(self._next_line, count, raw, text)
+        chunk = Chunk(self._next_line, count, self._next_offset, raw)
         self._next_line += count
+        self._next_offset += len(raw)
         if self._ended:
             self.last = self._next_line - 1
-        if not sound:
-            self.tainted = self._next_line - 1
         self._kept.append(chunk)
         return chunk
 
@@ -120,7 +139,7 @@ class Lines:
         while ahead:
             block, ahead = ahead, self._stream.read(self._chunk_size)
             if not ahead:
-                block = _without_end_mark(tail + block)
+                block = _without_end_mark(tail + block) if self._whole else tail + block
                 self._ended = True
                 self.cut = bool(block) and not block.endswith(b"\n")
                 if block:

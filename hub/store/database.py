@@ -16,6 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 
+from hub.digests import digest
 from hub.jobs import schema as jobs_schema
 from hub.words import HubError
 
@@ -129,11 +130,3 @@ def try_lock(engine: Engine, name: str) -> Iterator[bool]:
         finally:
             if held:
                 connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": number})
-
-
-def digest(*parts: bytes) -> bytes:
-    """The 16-byte hash the store compares contents by."""
-    result = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        result.update(part)
-    return result.digest()

@@ -1,0 +1,242 @@
+"""Taking in a flat file without reading what is known.
+
+First the file is told apart into runs of rows, each with a digest of its bytes (`connectors.contract.Sheet`), and the
+digests are held against those of the last time: an order that did not change costs no more than that. What is left is
+cut out of the file and read, mapped and validated, on all cores where there is much of it.
+
+A file in which a group is torn, or too much cannot be read, takes the other way, row by row: every part of a torn
+group must be refused. Both ways leave the same store; a test holds them to it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import IO, Any
+
+from sqlalchemy import Connection, text
+
+from connectors.contract import Fault, Piece, Run, Sheet, Source
+from hub.drafting import Drafter, Job, record_id_of
+from hub.intake import Intake, open_body
+from hub.mappers import mappers, processes
+from hub.store.database import driver
+from hub.takein_terms import Setting, TakenIn
+from hub.takein_units import CHUNK, Taking
+from mappings import Unit
+from mappings.grouping import SeenKeys
+
+__all__ = ["take_in_sheet"]
+
+LOOK = 5000
+"""Digests held against the store at once."""
+
+MUCH = 16_000_000
+"""Bytes to be mapped for which starting more processes pays."""
+
+_MOST_WAITING = 50_000
+_SEPARATOR = "\x1f"
+
+_DIFFERENT = """
+    SELECT u.n FROM unnest(string_to_array(%(ids)s, %(separator)s)) WITH ORDINALITY AS u(id, n)
+    LEFT JOIN record AS r ON r.system = %(system)s AND r.mapping = %(mapping)s AND r.record_id = u.id
+    WHERE r.hash IS DISTINCT FROM substring(%(hashes)s::bytea FROM (u.n::int - 1) * 16 + 1 FOR 16)
+"""
+_WAITING = text("""
+    SELECT subject FROM quarantine WHERE system = :system AND flow = :flow AND mapping = :mapping AND state = 'open'
+    LIMIT :limit
+""")
+
+
+def take_in_sheet(setting: Setting, item: Intake, source: Source, config: Any) -> TakenIn | None:
+    """Take a page in as a sheet; None, and nothing done, where it must be read row by row."""
+    names = setting.mapping.plain_keys
+    by_hand = (
+        setting.replay or setting.only is not None or setting.order is not None or item.event_id is not None
+    )
+    if source.sheet is None or names is None or by_hand:
+        return None
+    taking = Taking(setting)
+    with open_body(setting.engine, item.id) as body:
+        sheet = source.sheet(body, config, item.params)
+        if sheet is None or (names.group is not None and names.group not in sheet.columns):
+            return None
+        todo = _Look(setting, sheet, taking).through()
+    if todo is None:
+        return None
+    if todo.count:
+        drafter = Drafter(setting.mapping, setting.context, setting.record_key, sheet.pieces)
+        with (
+            open_body(setting.engine, item.id) as body,
+            mappers(drafter, processes() if todo.size >= MUCH else 1) as workers,
+        ):
+            for done in workers.run(todo.jobs(body, sheet.faults)):
+                taking.unreadable += done.unreadable
+                for position, words in done.notes:
+                    taking.note(position, words)
+                for unit in done.units:
+                    taking.take(unit)
+    return taking.end()
+
+
+@dataclass(slots=True)
+class _Todo:
+    """The runs that must be read: 40 bytes each, however long they are."""
+
+    begins: array[int] = field(default_factory=lambda: array("q"))
+    ends: array[int] = field(default_factory=lambda: array("q"))
+    lines: array[int] = field(default_factory=lambda: array("q"))
+    hashes: bytearray = field(default_factory=bytearray)
+    final: int = 0
+    """Where the file's last run begins."""
+    size: int = 0
+    """Bytes of all of them."""
+
+    @property
+    def count(self) -> int:
+        return len(self.begins)
+
+    def add(self, run: Run) -> None:
+        self.begins.append(run.begin)
+        self.ends.append(run.end)
+        self.lines.append(run.line)
+        self.hashes += run.digest
+        self.size += run.end - run.begin
+
+    def jobs(self, body: IO[bytes], faults: Mapping[int, Fault]) -> Iterator[Job]:
+        """The runs, cut out of the file, so many together as are written together."""
+        cut, bad = _Cutter(body), sorted(faults)
+        for first in range(0, self.count, CHUNK):
+            behind = min(first + CHUNK, self.count)
+            pieces: list[Piece] = []
+            at = first
+            while at < behind:
+                begin = at
+                while at + 1 < behind and self.begins[at + 1] == self.ends[at]:
+                    at += 1
+                raw, line = cut(self.begins[begin], self.ends[at]), self.lines[begin]
+                until = line + raw.count(b"\n")
+                own = {n: faults[n] for n in bad[bisect_left(bad, line) : bisect_left(bad, until + 1)]}
+                pieces.append(Piece(raw, line, self.begins[at] == self.final, own))
+                at += 1
+            hashes = {self.lines[n]: bytes(self.hashes[16 * n : 16 * n + 16]) for n in range(first, behind)}
+            yield Job(pieces, hashes)
+
+
+class _Cutter:
+    """Cuts pieces out of a stream that cannot go back."""
+
+    def __init__(self, body: IO[bytes]) -> None:
+        self._body, self._at = body, 0
+
+    def __call__(self, begin: int, end: int) -> bytes:
+        while self._at < begin:
+            passed = self._body.read(min(begin - self._at, 1 << 20))
+            if not passed:
+                break
+            self._at += len(passed)
+        raw = self._body.read(end - begin)
+        self._at += len(raw)
+        return raw
+
+
+class _Look:
+    """One look through a sheet: what is known stays, what is left is to be done."""
+
+    def __init__(self, setting: Setting, sheet: Sheet, taking: Taking) -> None:
+        names = setting.mapping.plain_keys
+        assert names is not None
+        self._setting, self._sheet, self._taking = setting, sheet, taking
+        self._group = names.group
+        wanted = names.columns if names.group is not None else names.columns | {setting.record_key}
+        self._columns = sorted(wanted & sheet.columns)
+        self._seen = SeenKeys()
+        self._todo = _Todo()
+        self._waiting: frozenset[str] = frozenset()
+        self._known = 0
+        self._names: set[str] = set()
+
+    def through(self) -> _Todo | None:
+        """What is to be done; None when the file must be read row by row. Only then nothing was noted in `taking`."""
+        setting = self._setting
+        with setting.engine.connect() as connection:
+            waiting = self._all_waiting(connection)
+            if waiting is None:
+                return None
+            self._waiting = waiting
+            runs = self._sheet.runs(self._group, self._columns, setting.mapping.digest.encode())
+            while batch := list(islice(runs, LOOK)):
+                if not self._sort(connection, batch):
+                    return None
+            if self._sheet.crowded:
+                return None
+        self._taking.known(self._known, self._names)
+        return self._todo
+
+    def _sort(self, connection: Connection, batch: Sequence[Run]) -> bool:
+        """False when a group comes a second time, or a row may be the second one of a record."""
+        names: list[str | None] = []
+        for run in batch:
+            name = self._name(run)
+            if name is None and self._group is None and self._may_be_named(run):
+                return False
+            # what comes twice is decided by the order it comes in, so it is looked at
+            again = run.key or name
+            if again is not None and self._seen.swap(again, 0) is not None:
+                if self._group is not None:
+                    return False
+                name = None
+            names.append(name)
+        ask = [n for n, name in enumerate(names) if name and _SEPARATOR not in name]
+        different = self._different(
+            connection, [names[n] or "" for n in ask], b"".join(batch[n].digest for n in ask)
+        )
+        same = set(ask) - {ask[n] for n in different}
+        for n, run in enumerate(batch):
+            name = names[n]
+            if n in same and name is not None and not self._is_waited_for(run, name):
+                self._known += 1
+                if self._setting.listing:
+                    self._names.add(name)
+            else:
+                self._todo.add(run)
+            self._todo.final = run.begin
+        return True
+
+    def _name(self, run: Run) -> str | None:
+        """What its record is called; None where that takes more than a look."""
+        if run.values is None:
+            return None
+        external = self._setting.mapping.id_of(run.values, self._setting.context)
+        if external is None:
+            return None
+        return record_id_of(self._setting.record_key, Unit(external, run.values, (run.line,), run.key))
+
+    def _may_be_named(self, run: Run) -> bool:
+        if run.line in self._sheet.faults:
+            return False
+        return run.values is None or any(run.values.values())
+
+    def _is_waited_for(self, run: Run, name: str) -> bool:
+        own = {name, run.key or name}
+        return not (self._waiting.isdisjoint(own) and self._setting.waiting.isdisjoint(own))
+
+    def _all_waiting(self, connection: Connection) -> frozenset[str] | None:
+        setting = self._setting
+        names = {"system": setting.system, "flow": setting.flow, "mapping": setting.mapping.name}
+        found = list(connection.scalars(_WAITING, {**names, "limit": _MOST_WAITING + 1}))
+        return None if len(found) > _MOST_WAITING else frozenset(found)
+
+    def _different(self, connection: Connection, ids: Sequence[str], hashes: bytes) -> list[int]:
+        """Which of these records have another hash than the store knows, or none."""
+        if not ids:
+            return []
+        values = {
+            "ids": _SEPARATOR.join(ids), "separator": _SEPARATOR, "hashes": hashes,
+            "system": self._setting.system, "mapping": self._setting.mapping.name,
+        }  # fmt: skip
+        with driver(connection).cursor(binary=True) as cursor:
+            return [row[0] - 1 for row in cursor.execute(_DIFFERENT, values)]
