@@ -157,11 +157,10 @@ class Run(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Whole runs cut out of a file, to be read by `Sheet.pieces`. `last`: the file ends with it."""
+    """Whole runs cut out of a file, to be read by `Sheet.pieces`; `faults` are those of its lines."""
 
     raw: bytes
     line: int
-    last: bool
     faults: Mapping[int, Fault]
 
 
@@ -181,10 +180,12 @@ class Sheet(Protocol):
     pieces   reads runs; all pieces in their order give what `Source.decode` gives
     """
 
-    columns: frozenset[str]
-    crowded: bool
-    pieces: Pieces
-
+    @property
+    def columns(self) -> frozenset[str]: ...
+    @property
+    def crowded(self) -> bool: ...
+    @property
+    def pieces(self) -> Pieces: ...
     @property
     def faults(self) -> Mapping[int, Fault]: ...
     def runs(self, key: str | None, columns: Sequence[str], seed: bytes) -> Iterator[Run]: ...

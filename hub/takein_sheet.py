@@ -90,8 +90,6 @@ class _Todo:
     ends: array[int] = field(default_factory=lambda: array("q"))
     lines: array[int] = field(default_factory=lambda: array("q"))
     hashes: bytearray = field(default_factory=bytearray)
-    final: int = 0
-    """Where the file's last run begins."""
     size: int = 0
     """Bytes of all of them."""
 
@@ -120,7 +118,7 @@ class _Todo:
                 raw, line = cut(self.begins[begin], self.ends[at]), self.lines[begin]
                 until = line + raw.count(b"\n")
                 own = {n: faults[n] for n in bad[bisect_left(bad, line) : bisect_left(bad, until + 1)]}
-                pieces.append(Piece(raw, line, self.begins[at] == self.final, own))
+                pieces.append(Piece(raw, line, own))
                 at += 1
             hashes = {self.lines[n]: bytes(self.hashes[16 * n : 16 * n + 16]) for n in range(first, behind)}
             yield Job(pieces, hashes)
@@ -203,7 +201,6 @@ class _Look:
                     self._names.add(name)
             else:
                 self._todo.add(run)
-            self._todo.final = run.begin
         return True
 
     def _name(self, run: Run) -> str | None:

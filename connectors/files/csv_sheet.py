@@ -42,7 +42,7 @@ class CsvPieces:
 
     def read(self, piece: Piece) -> Iterator[Record | Fault]:
         """The rows of a piece. Faults found when the file was told apart stand in `piece.faults`: they know more."""
-        lines = Lines(io.BytesIO(piece.raw), self._codec, piece.line, piece.last)
+        lines = Lines(io.BytesIO(piece.raw), self._codec, piece.line, False)
         opened = OpenCsv(self._layout, self._codec, lines, self._header)
         for item in CsvReader(opened, self._gaiji).run():
             yield piece.faults.get(item.position, item) if isinstance(item, Fault) else item
@@ -152,6 +152,7 @@ class CsvSheet:
             number = at - chunk.first
             begin = self._open.offset + chunk.offset + sum(map(len, parts[:number])) + number
             odd = self._oddity(chunk.raw)
+            open_line = -1 if chunk.raw.endswith(b"\n") else len(parts) - 1
             while number < len(parts):
                 line = parts[number]
                 if line.count(sign) == delimiters and len(line) < _LONGEST and not (odd and odd(line)):
@@ -160,7 +161,7 @@ class CsvSheet:
                         if cell != known:
                             known, key = cell, _text(cell, codec)
                     if key is not None or at_key < 0:
-                        end = begin + len(line) + 1
+                        end = begin + len(line) + (number != open_line)
                         yield key, line, line, begin, end, chunk.first + number, chunk.first + number
                         begin, number = end, number + 1
                         continue
@@ -187,14 +188,14 @@ class CsvSheet:
         if row is not None:
             raw = b"\n".join(parts[number : number + count])
             key = row[at_key].strip() if at_key >= 0 else None
-            return key, row, raw, begin, begin + len(raw) + 1, first, first + count - 1
+            return key, row, raw, begin, self._end(begin, raw, first + count), first, first + count - 1
         items, behind = self._careful.row_at(first)
         count = behind - first
         if number + count <= len(parts):
             raw = b"\n".join(parts[number : number + count])
         else:
             raw = self._lines.raw(first, behind - 1).removesuffix(b"\n")
-        end = begin + len(raw) + 1
+        end = self._end(begin, raw, behind)
         if not items:
             return None, _BLANK, raw, begin, end, first, behind - 1
         item = items[0]
@@ -207,6 +208,11 @@ class CsvSheet:
             source = item.data
         key = (data.get(self._name_at(at_key)) or "").strip() or None if at_key >= 0 else None
         return key, source, raw, begin, end, first, behind - 1
+
+    def _end(self, begin: int, raw: bytes, behind: int) -> int:
+        """Where a row ends whose lines go up to `behind`: after its line end, if it has one."""
+        cut = self._lines.cut and self._lines.last == behind - 1
+        return begin + len(raw) + (not cut)
 
     def _name_at(self, index: int) -> str:
         header = self._header
