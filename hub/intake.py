@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import Connection, Engine, case, delete, func, insert, select, text, update
 
 from connectors.contract import Fault, Page, Record, SeenFile, Source
+from hub.store.database import driver
 from hub.store.erasure_tables import erased_row
 from hub.store.tables import flow_state, intake, intake_body, quarantine
 
@@ -151,6 +152,10 @@ def load_intake(connection: Connection, intake_id: int) -> Intake:
     return Intake(**{**values, **lists})
 
 
+# in binary: as text each byte would come as two
+_PART_OF = "SELECT body FROM intake_body WHERE intake_id = %s AND part = %s"
+
+
 class _Body(io.RawIOBase):
     """The stored parts as one readable stream; holds one part in memory."""
 
@@ -165,16 +170,12 @@ class _Body(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         if not self._rest:
-            with self._engine.connect() as connection:
-                body = connection.scalar(
-                    select(intake_body.c.body).where(
-                        intake_body.c.intake_id == self._intake_id, intake_body.c.part == self._part
-                    )
-                )
-            if body is None:
+            with self._engine.connect() as connection, driver(connection).cursor(binary=True) as cursor:
+                row = cursor.execute(_PART_OF, [self._intake_id, self._part]).fetchone()
+            if row is None:
                 return 0
             self._part += 1
-            self._rest = memoryview(bytes(body))
+            self._rest = memoryview(row[0])
         count = min(len(buffer), len(self._rest))
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]

@@ -151,6 +151,7 @@ class _Look:
         self._group = names.group
         wanted = names.columns if names.group is not None else names.columns | {setting.record_key}
         self._columns = sorted(wanted & sheet.columns)
+        self._shared = names.group is not None and not names.columns
         self._seen = SeenKeys()
         self._todo = _Todo()
         self._waiting: frozenset[str] = frozenset()
@@ -207,6 +208,8 @@ class _Look:
         """What its record is called; None where that takes more than a look."""
         if run.values is None:
             return None
+        if self._shared:
+            return run.key
         external = self._setting.mapping.id_of(run.values, self._setting.context)
         if external is None:
             return None

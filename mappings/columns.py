@@ -24,7 +24,7 @@ def columns_of(tree: Tree) -> frozenset[str]:
 
 class PlainKeys(NamedTuple):
     """What names the units of a flat file: the column whose value rows of one unit share, and the columns of the first
-    row that the external id is made of.
+    row that the external id is made of; none where the shared value is the id.
     """
 
     group: str | None
@@ -43,6 +43,8 @@ def plain_keys_of(tree: Tree) -> PlainKeys | None:
         if not bare or node.steps or node.has_default or node.when is not None:
             return None
         group = str(path.steps[0])
+        if tree.external_id == node:
+            return PlainKeys(group, frozenset())
     columns = frozenset(_visit(tree.external_id, tree, True))
     return None if tree.group_by is not None and "rows" in columns else PlainKeys(group, columns)
 

@@ -114,7 +114,12 @@ class CsvReader:
             try:
                 for row in reader:
                     end = base + reader.line_num
-                    if len(row) == width and start > lines.tainted and any(row) and not (wary and wary(row)):
+                    if (
+                        len(row) == width
+                        and (start > lines.tainted or lines.sound(start, end))
+                        and any(row)
+                        and not (wary and wary(row))
+                    ):
                         yield Record(
                             dict(zip(names, row if pick is None else pick(row), strict=False)), start
                         )

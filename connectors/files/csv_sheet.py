@@ -15,7 +15,6 @@ import csv
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import IO, Any
 
 from connectors.contract import Fault, Piece, Record, Run
@@ -96,29 +95,39 @@ class CsvSheet:
         indices = dict(zip(self._header.names, self._header.indices, strict=True))
         wanted = [(name, indices[name]) for name in columns]
         start = hashlib.blake2b(self.identity + seed, digest_size=16)
-        now: _Run | None = None
+        now: str | None = None  # the key of the run at hand; what else is known of it stands below
+        values: dict[str, str] | None = None
+        hashed, begin, end, line, last = start, 0, 0, 0, 0
         loose: list[_Row] = []
         for row in self._rows(-1 if key is None else indices[key]):
-            own = row[0]
-            if now is not None and own is not None and own == now.key:
+            own, source, raw, at, behind, first, until = row
+            if own is not None and own == now:
                 for other in loose:
-                    now.add(other)
-                loose = []
-                now.add(row)
-            elif own is None and row[1] is None and now is not None:
-                loose.append(row)
-            else:
-                if now is not None:
-                    yield now.told()
-                    yield from (_Run(other, start.copy(), None).told() for other in loose)
+                    hashed.update(b"\n" + other[2])
+                if loose:
                     loose = []
-                now = _Run(row, start.copy(), self._values(row, wanted))
-                if own is None:
-                    yield now.told()
-                    now = None
+                hashed.update(b"\n" + raw)
+                end, last = behind, until
+                continue
+            if now is not None:
+                if own is None and source is None:
+                    loose.append(row)
+                    continue
+                yield Run(now, values, hashed.digest(), begin, end, line, last)
+                if loose:
+                    yield from (_alone(other, start, None) for other in loose)
+                    loose = []
+            if own is None:
+                now = None
+                yield _alone(row, start, self._values(row, wanted))
+                continue
+            now, begin, end, line, last = own, at, behind, first, until
+            values = self._values(row, wanted) if wanted or source is None else _NOTHING
+            hashed = start.copy()
+            hashed.update(raw)
         if now is not None:
-            yield now.told()
-        yield from (_Run(other, start.copy(), None).told() for other in loose)
+            yield Run(now, values, hashed.digest(), begin, end, line, last)
+        yield from (_alone(other, start, None) for other in loose)
 
     def _values(self, row: _Row, wanted: Sequence[tuple[str, int]]) -> dict[str, str] | None:
         source = row[1]
@@ -157,7 +166,7 @@ class CsvSheet:
                 line = parts[number]
                 if line.count(sign) == delimiters and len(line) < _LONGEST and not (odd and odd(line)):
                     if at_key >= 0:
-                        cell = line.split(sign, at_key + 1)[at_key]
+                        cell = line.split(sign, at_key + 1)[at_key] if at_key else line[: line.find(sign)]
                         if cell != known:
                             known, key = cell, _text(cell, codec)
                     if key is not None or at_key < 0:
@@ -226,7 +235,7 @@ class CsvSheet:
 
         def texts() -> Iterator[str]:
             nonlocal read
-            for part in islice(parts, number, min(number + _MOST_LINES, len(parts))):
+            for part in parts[number : number + _MOST_LINES]:
                 if len(part) > _LONGEST:
                     raise csv.Error("a long line")
                 read += 1
@@ -244,6 +253,7 @@ class CsvSheet:
 
 
 _BLANK: Any = object()
+_NOTHING: dict[str, str] = {}
 _Row = tuple["str | None", Any, bytes, int, int, int, int]
 """Key; the row as bytes, list or record, None for a fault; its bytes; begin and end in the file; its lines."""
 
@@ -257,19 +267,9 @@ def _text(cell: bytes, codec: str) -> str | None:
     return None if may_hold_trouble(text) else text.strip() or None
 
 
-class _Run:
-    __slots__ = ("_begin", "_digest", "_end", "_first", "_last", "_values", "key")
-
-    def __init__(self, row: _Row, digest: Any, values: dict[str, str] | None) -> None:
-        self.key, _, raw, self._begin, self._end, self._first, self._last = row
-        self._values, self._digest = values, digest
-        digest.update(raw)
-
-    def add(self, row: _Row) -> None:
-        self._digest.update(b"\n" + row[2])
-        self._end, self._last = row[4], row[6]
-
-    def told(self) -> Run:
-        return Run(
-            self.key, self._values, self._digest.digest(), self._begin, self._end, self._first, self._last
-        )
+def _alone(row: _Row, start: Any, values: dict[str, str] | None) -> Run:
+    """The run of a single row."""
+    key, _, raw, begin, end, first, last = row
+    hashed = start.copy()
+    hashed.update(raw)
+    return Run(key, values, hashed.digest(), begin, end, first, last)

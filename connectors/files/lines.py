@@ -7,6 +7,7 @@ one bad row never stops the others. Memory stays at a few chunks however large t
 from __future__ import annotations
 
 import io
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ class Lines:
     """Lines of `stream` decoded with `codec`, undecodable bytes as lone surrogates (U+DC80..U+DCFF).
 
     at        first line still needed; move it on, older chunks are dropped
-    tainted   last line of a chunk in which something was found that needs a closer look
+    tainted   last line of a chunk in which something was found that needs a closer look; `sound` says of its lines
+              whether it was in them
     last      number of the last line once its chunk was read, else None
     cut       the last line has no line end
 
@@ -65,6 +67,7 @@ class Lines:
         self._blocks = self._whole_lines()
         self.at = first
         self.tainted = 0
+        self._suspects: set[int] = set()
         self.last: int | None = None
         self.cut = False
         self._ended = False
@@ -95,9 +98,7 @@ class Lines:
             if chunk is None:
                 return
             if chunk.text is None:
-                chunk.text, sound = self._decoded(chunk.raw)
-                if not sound:
-                    self.tainted = max(self.tainted, chunk.first + chunk.count - 1)
+                self._decode(chunk)
             yield chunk.lines(line - chunk.first)
             line = chunk.first + chunk.count
 
@@ -113,6 +114,8 @@ class Lines:
             return None
         while self._kept and self._kept[0].first + self._kept[0].count <= self.at:
             self._kept.popleft()
+            if self._suspects:
+                self._suspects = {number for number in self._suspects if number >= self.at}
         count = raw.count(b"\n") + (not raw.endswith(b"\n"))
         chunk = Chunk(self._next_line, count, self._next_offset, raw)
         self._next_line += count
@@ -122,15 +125,22 @@ class Lines:
         self._kept.append(chunk)
         return chunk
 
-    def _decoded(self, raw: bytes) -> tuple[str, bool]:
+    def sound(self, first: int, last: int) -> bool:
+        """Whether nothing in these lines needs a closer look."""
+        return self._suspects.isdisjoint(range(first, last + 1))
+
+    def _decode(self, chunk: Chunk) -> None:
         try:
-            text = raw.decode(self._codec)
+            chunk.text = chunk.raw.decode(self._codec)
         except UnicodeDecodeError:
             # line by line: a lead byte at a line's end must not swallow the line break of the next row
-            text = "".join(line.decode(self._codec, "surrogateescape") for line in _split(raw))
-            return text, False
-        # 4.90E+12 in an id column is what Excel leaves of a JAN
-        return text, not may_hold_trouble(text) and "E+" not in text
+            chunk.text = "".join(line.decode(self._codec, "surrogateescape") for line in _split(chunk.raw))
+        else:
+            if not _is_suspect(chunk.text):
+                return
+        self.tainted = max(self.tainted, chunk.first + chunk.count - 1)
+        lines = enumerate(io.StringIO(chunk.text, newline="\n"), chunk.first)
+        self._suspects.update(number for number, line in lines if _is_suspect(line))
 
     def _whole_lines(self) -> Iterator[bytes]:
         """Blocks that end with a line end, save perhaps the last. A DOS end-of-file mark at the very end is dropped."""
@@ -151,6 +161,16 @@ class Lines:
                 tail = block[end:]
             else:
                 tail += block
+
+
+_UNDECODED = re.compile("[\udc80-\udcff]")
+
+
+def _is_suspect(text: str) -> bool:
+    # 4.90E+12 in an id column is what Excel leaves of a JAN
+    return (
+        may_hold_trouble(text) or "E+" in text or (not text.isascii() and _UNDECODED.search(text) is not None)
+    )
 
 
 def _split(raw: bytes) -> list[bytes]:

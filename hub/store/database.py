@@ -6,19 +6,18 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 
 from hub.digests import digest
 from hub.jobs import schema as jobs_schema
 from hub.words import HubError
+
+if TYPE_CHECKING:  # it takes a tenth of a second, and most programs never ask for it
+    from alembic.config import Config
 
 __all__ = [
     "SchemaBehind",
@@ -72,6 +71,8 @@ def _json(value: Any) -> bytes:
 
 
 def _config(connection: Connection) -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
@@ -80,6 +81,8 @@ def _config(connection: Connection) -> Config:
 
 def migrate(engine: Engine) -> None:
     """Bring the schema to the newest version; safe to call from several processes at once."""
+    from alembic import command
+
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
         command.upgrade(_config(connection), "head")
@@ -88,6 +91,9 @@ def migrate(engine: Engine) -> None:
 
 def schema_is_current(engine: Engine) -> bool:
     """Whether the database has exactly the schema this program was written for."""
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     with engine.connect() as connection:
         have = MigrationContext.configure(connection).get_current_revision()
         head = ScriptDirectory.from_config(_config(connection)).get_current_head()
