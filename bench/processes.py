@@ -15,7 +15,6 @@ __all__ = ["ROOT", "Cost", "measured", "server_of"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _TICK = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +59,14 @@ def _tree(pid: int) -> list[int]:
 
 
 def _resident(pid: int) -> int:
-    """Bytes resident in a tree; what its processes share is counted for each of them."""
+    """Bytes a tree holds in memory; what several of its processes share is counted once."""
     total = 0
     for at in _tree(pid):
         try:
-            total += int(Path(f"/proc/{at}/statm").read_text().split()[1]) * _PAGE
-        except (FileNotFoundError, ProcessLookupError):
+            rollup = Path(f"/proc/{at}/smaps_rollup").read_text()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
+        total += sum(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
     return total
 
 
@@ -101,7 +101,7 @@ def measured(words: list[str], server: int) -> Cost:
 
     def watch() -> None:
         nonlocal peak
-        while not over.wait(0.05):
+        while not over.wait(0.1):
             peak = max(peak, _resident(process.pid))
 
     watcher = threading.Thread(target=watch)
