@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from connectors.contract import Fault, Piece, Record, Run
@@ -160,11 +160,17 @@ class CsvSheet:
                 parts.pop()
             number = at - chunk.first
             begin = self._open.offset + chunk.offset + sum(map(len, parts[:number])) + number
-            odd = self._oddity(chunk.raw)
+            quotes = self._quotes and b'"' in chunk.raw
+            returns = chunk.raw.count(b"\r") != chunk.raw.count(b"\r\n")
             open_line = -1 if chunk.raw.endswith(b"\n") else len(parts) - 1
             while number < len(parts):
                 line = parts[number]
-                if line.count(sign) == delimiters and len(line) < _LONGEST and not (odd and odd(line)):
+                if (
+                    line.count(sign) == delimiters
+                    and not (quotes and b'"' in line)
+                    and not (returns and b"\r" in line[:-1])
+                    and len(line) < _LONGEST
+                ):
                     if at_key >= 0:
                         cell = line.split(sign, at_key + 1)[at_key] if at_key else line[: line.find(sign)]
                         if cell != known:
@@ -181,14 +187,6 @@ class CsvSheet:
                 if self.crowded:
                     return
             at = lines.at = chunk.first + number
-
-    def _oddity(self, raw: bytes) -> Callable[[bytes], bool] | None:
-        """What a line of a chunk must not have to be a row by itself; None when the chunk has none of it."""
-        quotes = self._quotes and b'"' in raw
-        returns = raw.count(b"\r") != raw.count(b"\r\n")
-        if not (quotes or returns):
-            return None
-        return lambda line: (quotes and b'"' in line) or (returns and b"\r" in line[:-1])
 
     def _rare(self, chunk: Chunk, parts: list[bytes], number: int, begin: int, at_key: int) -> _Row:
         """A row that takes a closer look."""
@@ -260,6 +258,8 @@ _Row = tuple["str | None", Any, bytes, int, int, int, int]
 
 def _text(cell: bytes, codec: str) -> str | None:
     """What a cell without quotes says; None when it takes a closer look."""
+    if cell.isascii() and b"\0" not in cell:
+        return cell.decode("ascii").strip() or None
     try:
         text = cell.decode(codec)
     except UnicodeDecodeError:
