@@ -1,19 +1,24 @@
 """The scheduled road in a real Airflow of the run's own: its DAGs are made from the run's system files.
 
 Airflow counts in minutes, so a run with it takes some: it is for `make chaos AIRFLOW=1`, not for every change. The
-scheduler and the tasks below it are killed like everything else, and started again.
+scheduler and the tasks below it are killed like everything else; whatever of Airflow ends (its scheduler does when its
+database goes away) is started again.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from contextlib import suppress
 
+import psycopg
+
 from hub.airflow_api import AirflowApi
-from hub.airflow_home import AirflowAddress, start_airflow, stop_airflow
+from hub.airflow_home import COMPONENTS, AirflowAddress, start_airflow, stop_airflow
 from hub.processes import Processes
+from hub.words import HubError
 from tests.chaos.house import FLOWS, House, free_port
 
 __all__ = ["Airflow"]
@@ -38,18 +43,28 @@ class Airflow:
                 time.sleep(0.5)
             for dag in wanted:
                 api.pause(dag, paused=False)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="airflow", daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        names = [f"airflow-{each}" for each in COMPONENTS]
+        while not self._stop.wait(1.0):
+            if any(self._processes.find(name) is None for name in names):
+                with suppress(HubError, psycopg.Error, OSError):
+                    self._start()  # ends what is left of a dead one's tasks first
 
     def _start(self) -> AirflowAddress:
         return start_airflow(self._settings, port=self._port, parallelism=3)
 
     def kill(self) -> None:
-        """kill -9 of the scheduler and of the tasks it runs; then it is started again."""
+        """kill -9 of the scheduler; its tasks go when it is started again."""
         running = self._processes.find(SCHEDULER)
         if running is not None:
             with suppress(ProcessLookupError):
                 os.killpg(running.pid, signal.SIGKILL)
-        time.sleep(0.5)
-        self._start()  # ends what is left of the killed one's tasks first
 
     def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(150)
         stop_airflow(self._settings)
