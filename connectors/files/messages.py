@@ -20,7 +20,7 @@ REASONS: dict[str, tuple[str, str]] = {
             "送信元に文字コードを確認し、正しい行の再送を依頼してください。"
         ),
         (
-            "column {column}: byte 0x{byte:02X} at byte {offset} of the row is not {encoding}. "
+            "column {column} has 0x{byte:02X} at byte {offset} of the row, which is not {encoding}. "
             "Check the character set with the sender and ask for the corrected row."
         ),
     ),

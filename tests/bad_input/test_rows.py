@@ -157,7 +157,7 @@ def test_a_byte_that_is_no_cp932(desk: Desk) -> None:
         "送信元に文字コードを確認し、正しい行の再送を依頼してください。"
     )
     en = (
-        f"line 5: column 受注名: byte 0xFD at byte {offset} of the row is not CP932 (Shift_JIS). "
+        f"line 5: column 受注名 has 0xFD at byte {offset} of the row, which is not CP932 (Shift_JIS). "
         "Check the character set with the sender and ask for the corrected row."
     )
     assert Said("undecodable", 5, "受注名", None, ja, en) in desk.refused()

@@ -62,7 +62,7 @@ def test_a_byte_that_is_no_cp932_stops_only_its_row(read: Read) -> None:
     ]
     assert faults[0].raw == b"2,\x93\xfa\xfd\x96,b\r\n"
     assert faults[0].reason == (
-        "line 3: column 名前: byte 0xFD at byte 5 of the row is not CP932 (Shift_JIS). "
+        "line 3: column 名前 has 0xFD at byte 5 of the row, which is not CP932 (Shift_JIS). "
         "Check the character set with the sender and ask for the corrected row."
     )
     assert faults[1].reason_ja == (
