@@ -20,6 +20,7 @@ from connectors.contract import (
     Retry,
     Sink,
     Verdict,
+    Write,
 )
 from hub.logs import mask
 from hub.progress import Counter
@@ -69,7 +70,7 @@ class Sender:
         self._engine = engine
         self._call = call
         self._sink = sink
-        self._names = _Names(call.system, flow, mapping, kind)
+        self._names = _Names(call.system, flow, mapping, kind, sink.write is Write.ABSOLUTE)
         self._report = report
         self._counter = counter
         self._urgently = urgently
@@ -160,6 +161,7 @@ class _Names:
     flow: str
     mapping: str
     kind: str
+    absolute: bool
 
     @property
     def flow_names(self) -> dict[str, str]:
@@ -212,7 +214,7 @@ _OVERTAKE = text("""
 """)
 _NOTHING_LEFT = text("""
     UPDATE delivery SET state = 'done', finished_at = now()
-    WHERE id = :delivery
+    WHERE id = :delivery AND finished_at IS NULL
       AND NOT EXISTS (SELECT FROM delivery_change WHERE delivery_id = :delivery AND verdict IS NULL)
 """)
 
@@ -309,10 +311,49 @@ _SETTLE = text("""
 """)
 
 
+_OVERTAKEN = text("""
+    SELECT c.key FROM delivery_change AS c JOIN (SELECT * FROM delivery WHERE id = :delivery FOR UPDATE) AS d
+        ON d.id = c.delivery_id
+    WHERE c.key = ANY(:keys) AND (c.verdict IS NOT NULL OR d.attempts <> :attempt)
+""")
+_ONCE_MORE = text("""
+    WITH known AS (
+        SELECT l.* FROM ledger AS l
+        WHERE l.system = :system AND l.flow = :flow AND l.key = ANY(:keys) AND NOT EXISTS (
+            SELECT FROM delivery AS d JOIN delivery_change AS c ON c.delivery_id = d.id
+            WHERE d.system = :system AND d.flow = :flow AND d.finished_at IS NULL
+              AND c.key = l.key AND c.verdict IS NULL)
+    ), made AS (
+        INSERT INTO delivery (system, flow, idempotency_key)
+        SELECT :system, :flow, replace(gen_random_uuid()::text, '-', '') WHERE EXISTS (SELECT FROM known) RETURNING id
+    )
+    INSERT INTO delivery_change (delivery_id, n, key, entity_id, entity_version, hash, record, previous)
+    SELECT made.id, row_number() OVER (ORDER BY k.key) - 1, k.key, k.entity_id, k.entity_version, k.hash, k.record,
+           k.record
+    FROM known AS k CROSS JOIN made
+""")
+
+
+def _overtaken(connection: Connection, names: _Names, tried: _Attempt) -> set[str]:
+    """Changes that somebody else has taken up since: we lost the flow without noticing (the database crashed and forgot
+    who holds it), and went on.
+
+    What we sent may have come behind what they sent. Their word counts, ours is not written down; and where nothing
+    newer is on its way, what they had accepted is sent once more, so that it is the last to come.
+    """
+    keys = [p.change.key for p in tried.pending]
+    values = {"delivery": tried.delivery_id, "attempt": tried.number, "keys": keys}
+    found = set(connection.scalars(_OVERTAKEN, values))
+    if found and names.absolute:
+        connection.execute(_ONCE_MORE, {**names.flow_names, "keys": sorted(found)})
+    return found
+
+
 def _record(connection: Connection, names: _Names, tried: _Attempt, report: PushReport) -> bool:
     """Write down what became of each change. Returns whether the delivery is finished."""
     by_key = {p.change.key: p for p in tried.pending}
-    final = tried.final()
+    overtaken = _overtaken(connection, names, tried)
+    final = {key: outcome for key, outcome in tried.final().items() if key not in overtaken}
     done = [o for o in final.values() if o.verdict is Verdict.DONE]
     refused = [o for o in final.values() if o.verdict is Verdict.REFUSED]
     if done:
@@ -320,7 +361,7 @@ def _record(connection: Connection, names: _Names, tried: _Attempt, report: Push
     if final:
         _settle(connection, tried.delivery_id, list(final.values()))
     put_refusals(connection, [_refusal(names, tried.delivery_id, by_key[o.key], o) for o in refused])
-    left = len(tried.pending) - len(final)
+    left = len(tried.pending) - len(final) - len(overtaken)
     error = tried.error
     connection.execute(
         update(delivery_attempt)
@@ -331,15 +372,12 @@ def _record(connection: Connection, names: _Names, tried: _Attempt, report: Push
             finished_at=func.now(),
             counts={"changes": len(tried.pending), "done": len(done), "refused": len(refused), "left": left},
             error=None if error is None else mask("", str(error))[:2000],
-            outcome="done" if not left else "retry" if error is None else type(error).__name__.lower(),
+            outcome="overtaken" if overtaken else "done" if not left
+            else "retry" if error is None else type(error).__name__.lower(),
         )
-    )
+    )  # fmt: skip
     if not left:
-        connection.execute(
-            update(delivery)
-            .where(delivery.c.id == tried.delivery_id)
-            .values(state="done", finished_at=func.now())
-        )
+        connection.execute(_NOTHING_LEFT, {"delivery": tried.delivery_id})
     report.sent += len(tried.pending)
     report.done += len(done)
     report.refused += len(refused)

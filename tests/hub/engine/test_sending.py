@@ -11,10 +11,12 @@ from house import build, put, store_of
 from shop import accepted
 from sqlalchemy import text
 
-from connectors.contract import Misconfigured, Retry
+from connectors.contract import Misconfigured, Outcome, Retry
+from hub import delivery
 from hub.delivery import MAX_ATTEMPTS
 from hub.engine import Hub
 from hub.feed import enter_feed
+from hub.reports import PushReport
 
 
 @pytest.fixture
@@ -269,3 +271,55 @@ def test_a_writer_must_announce_itself_first(hub: Hub) -> None:
         connection.execute(text("CREATE TABLE written_before ()"))
         with pytest.raises(RuntimeError, match="before the first write"):
             enter_feed(connection)
+
+
+def test_who_lost_the_flow_without_noticing_does_not_have_the_last_word(hub: Hub, tmp_path: Path) -> None:
+    """The database crashes under a push whose call is under way: another one takes the delivery up, sends it and newer
+    values; then the first call ends, behind all of them.
+    """
+    give_stock(hub, tmp_path, 1, A=5, B=1)
+    hub.push("south", "stock_out")
+    give_stock(hub, tmp_path, 2, A=4)
+    misbehave(tmp_path, {"when": "before", "do": "retry"})
+    with pytest.raises(Retry):
+        hub.push("south", "stock_out")
+    names = delivery._Names("south", "stock_out", "test_shop/stock.out", "stock_position", True)
+    with hub.engine.begin() as connection:
+        (waiting,) = connection.scalars(text("SELECT id FROM delivery WHERE finished_at IS NULL"))
+        _, number, pending = delivery._begin(connection, waiting)
+    hub.push("south", "stock_out")
+    give_stock(hub, tmp_path, 3, A=7)
+    hub.push("south", "stock_out")
+    late = delivery._Attempt(waiting, number, pending, {"A": Outcome.done("A")}, None)
+    with hub.engine.begin() as connection:
+        assert delivery._record(connection, names, late, PushReport(system="south", flow="stock_out"))
+        held = connection.scalar(text("SELECT record ->> 'quantity' FROM ledger WHERE key = 'A'"))
+    assert held == "7"
+    assert hub.push("south", "stock_out").resumed == 1
+    assert sent(tmp_path)[-1] == ("A", 7)
+    assert hub.push("south", "stock_out").sent == 0
+
+
+def test_two_at_one_delivery_settle_it_once(hub: Hub, tmp_path: Path) -> None:
+    """While the other one is still sending the same batch, nothing is to be sent once more: it is the same value."""
+    give_stock(hub, tmp_path, 1, A=5)
+    misbehave(tmp_path, {"when": "before", "do": "retry"})
+    with pytest.raises(Retry):
+        hub.push("south", "stock_out")
+    names = delivery._Names("south", "stock_out", "test_shop/stock.out", "stock_position", True)
+    report = PushReport(system="south", flow="stock_out")
+    done = {"A": Outcome.done("A")}
+    with hub.engine.begin() as connection:
+        (waiting,) = connection.scalars(text("SELECT id FROM delivery WHERE finished_at IS NULL"))
+        _, first, pending = delivery._begin(connection, waiting)
+    with hub.engine.begin() as connection:
+        _, second, _ = delivery._begin(connection, waiting)
+    for number in (first, second):
+        with hub.engine.begin() as connection:
+            delivery._record(
+                connection, names, delivery._Attempt(waiting, number, pending, done, None), report
+            )
+    assert hub.push("south", "stock_out").sent == 0
+    with hub.engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM delivery")) == 1
+        assert connection.scalar(text("SELECT record ->> 'quantity' FROM ledger WHERE key = 'A'")) == "5"
