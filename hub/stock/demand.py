@@ -154,9 +154,12 @@ _FORMER = text("""
 """)
 
 
-def note_changes(connection: Connection, changed: Mapping[str, Sequence[int]]) -> None:
+def note_changes(
+    connection: Connection, changed: Mapping[str, Sequence[int]], told: Sequence[int] = ()
+) -> None:
     """Put the SKUs that these entities concern into pg_temp.touched. `changed` is kind -> entity ids.
 
+    `told` are the orders of which a system said something new, and not only the hub by deriving their state.
     Locations whose safety stock changed go to `stock_dirty`: they may concern every SKU.
     """
     if ids := list(changed.get("location", ())):
@@ -184,6 +187,7 @@ def note_changes(connection: Connection, changed: Mapping[str, Sequence[int]]) -
         connection.execute(_RESERVED_FOR)
         if orders:
             connection.execute(_MOVED_FOR)
-            connection.execute(_SOLD_THERE, {"orders": orders})
+        if told:
+            connection.execute(_SOLD_THERE, {"orders": list(told)})
         if facts:
             connection.execute(_TOLD_OF, {"facts": facts})

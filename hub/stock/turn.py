@@ -181,7 +181,8 @@ class StockRoom:
             by_kind.setdefault(one.kind, []).append(one.entity_id)
         if changed:
             prepare(connection)
-            note_changes(connection, by_kind)
+            told = [one.entity_id for one in changed if one.kind == "order" and not one.echo]
+            note_changes(connection, by_kind, told)
         if behind != position:
             save_position(connection, _SYSTEM, _FLOW, behind)
         self._shape(connection, state)

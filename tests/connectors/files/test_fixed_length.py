@@ -128,7 +128,9 @@ def test_a_bad_field_stops_only_its_record() -> None:
     raw = written(small(), ROWS).replace("山田".encode("cp932"), b"\x8eR\x93\xfd")
     records, faults = read(raw, small())
     assert (faults[0].code, faults[0].column) == ("undecodable", "名前")
-    assert faults[0].reason.startswith("line 2: column 名前 has 0x93 at byte 4 of the row, which is not CP932.")
+    assert faults[0].reason.startswith(
+        "line 2: column 名前 has 0x93 at byte 4 of the row, which is not CP932."
+    )
 
 
 def test_unknown_kinds_and_wrong_order_are_told() -> None:

@@ -123,7 +123,7 @@ def test_personal_data_is_replaced_by_something_of_the_same_kind(url: str, tmp_p
         "customer": {"familyName": "見本", "email": "mihon@example.jp", "phone": "03-0000-0000"},
         "送付先住所": "見本町1-1",
         "zipCode": "100-0001",
-        "note": "call ***, key ***",
+        "note": "***",
         "total": 1980,
         "access_token": "***",
     }

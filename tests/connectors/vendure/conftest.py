@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,23 @@ CUSTOM = {
 _NUMBERS = itertools.count(1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker runs all tests with a shop: its server is heavy."""
+    for item in items:
+        if "shop" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("vendure"))
+
+
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with open_shop(tmp_path_factory) as running:
+        yield running
+
+
+@contextmanager
+def open_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A shop as it is on its first day."""
     cache = os.environ.get("TSUNAGI_TEST_VENDURE_CACHE")
     try:
         running = start(tmp_path_factory.mktemp("vendure"), cache=Path(cache) if cache else None)

@@ -18,13 +18,22 @@ from uuid import uuid4
 
 import pytest
 
+from sandbox.vendure import Shop
 from tests.conftest import create_database, drop_database, in_database
+from tests.connectors.vendure.conftest import open_shop
 from tests.connectors.vendure.trade import SKU, Trade, soon
 
 pytestmark = [pytest.mark.vendure, pytest.mark.timeout(900), pytest.mark.slow]
 
 ORDERS = 15
 Bought = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A shop of its own: what is sold here is not there for other tests, nor theirs for these."""
+    with open_shop(tmp_path_factory) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
