@@ -45,9 +45,7 @@ reconcile_run = Table(
     Column("folder", Text),
     Column("error", Text),
 )
-Index(
-    "reconcile_run_newest_idx", reconcile_run.c.system, reconcile_run.c.subject, reconcile_run.c.id.desc()
-)
+Index("reconcile_run_newest_idx", reconcile_run.c.system, reconcile_run.c.subject, reconcile_run.c.id.desc())
 
 reconcile_difference = Table(
     "reconcile_difference",
