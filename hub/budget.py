@@ -172,7 +172,9 @@ class PostgresLimiter:
             need, ahead = enough + kept, 0.0 if kept else 1 / self._rate
         values = {**self._names, "cost": float(cost), "need": need, "ahead": ahead, "waited": waited}
         with self._engine.connect() as connection:
-            row = connection.execute(_TURN, values).one()
+            row = connection.execute(_TURN, values).one_or_none()
+            if row is None:  # another caller made the bucket's row meanwhile; the next statement sees it
+                row = connection.execute(_TURN, values).one()
         return row.mine, row.wait
 
 

@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -224,3 +226,19 @@ def test_accounts_do_not_share(engine: Engine, budgets: Budgets) -> None:
 def test_a_budget_that_allows_nothing_is_refused(budgets: Budgets) -> None:
     with pytest.raises(ValueError, match="requests > 0"):
         budgets.limiter("shop", Budget(0))
+
+
+def test_the_very_first_callers_may_come_at_once(budgets: Budgets) -> None:
+    gate = threading.Barrier(6)
+
+    def first(number: int) -> None:
+        limiter = PostgresLimiter(
+            budgets._engine, f"shop-{number}", Budget(1), max_wait=timedelta(seconds=0.01), passed_over=1000
+        )
+        gate.wait()
+        with suppress(Retry):  # its turn lies too far ahead
+            limiter.acquire()
+
+    with ThreadPoolExecutor(6) as callers:
+        for number in range(15):
+            list(callers.map(first, [number] * 6))
