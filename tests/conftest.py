@@ -22,6 +22,7 @@ from psycopg import sql
 
 from hub.home import Home
 from hub.postgres import EmbeddedPostgres
+from hub.store.database import migrate, open_engine
 
 _HOME = "TSUNAGI_TEST_HOME"
 _URL = "TSUNAGI_TEST_DATABASE_URL"
@@ -99,8 +100,20 @@ def postgres_url() -> str:
 
 @pytest.fixture(scope="session")
 def database_template() -> str:
-    """The database that `database_url` copies. A folder of tests may override this with a migrated one."""
+    """The database that `database_url` copies; a folder of tests may override this with `migrated_template`."""
     return "template0"
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_url: str) -> Iterator[str]:
+    """A database of the newest schema, to be copied."""
+    name = f"template_{uuid4().hex[:16]}"
+    create_database(postgres_url, name)
+    engine = open_engine(in_database(postgres_url, name))
+    migrate(engine)
+    engine.dispose()
+    yield name
+    drop_database(postgres_url, name)
 
 
 @pytest.fixture

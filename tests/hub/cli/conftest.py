@@ -6,15 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from typer.testing import CliRunner
 
-from hub.store.database import migrate, open_engine
-from tests.conftest import create_database, drop_database, in_database
 from tests.hub.cli.support import ROW, Ran, Run, csv_of
 
 ENGINE_TESTS = Path(__file__).parents[1] / "engine"
@@ -30,14 +27,8 @@ FOLDERS = ("stock", "listing", "told", "orders", "lines", "shipments")
 
 
 @pytest.fixture(scope="session")
-def database_template(postgres_url: str) -> Iterator[str]:
-    name = f"template_{uuid4().hex[:16]}"
-    create_database(postgres_url, name)
-    engine = open_engine(in_database(postgres_url, name))
-    migrate(engine)
-    engine.dispose()
-    yield name
-    drop_database(postgres_url, name)
+def database_template(migrated_template: str) -> str:
+    return migrated_template
 
 
 @pytest.fixture

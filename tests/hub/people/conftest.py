@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import pytest
 
-from hub.store.database import migrate, open_engine
 from tests.conftest import create_database, drop_database, in_database
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -18,14 +17,8 @@ from register import Register
 
 
 @pytest.fixture(scope="session")
-def database_template(postgres_url: str) -> Iterator[str]:
-    name = f"template_{uuid4().hex[:16]}"
-    create_database(postgres_url, name)
-    engine = open_engine(in_database(postgres_url, name))
-    migrate(engine)
-    engine.dispose()
-    yield name
-    drop_database(postgres_url, name)
+def database_template(migrated_template: str) -> str:
+    return migrated_template
 
 
 @pytest.fixture(scope="module")

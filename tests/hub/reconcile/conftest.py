@@ -6,15 +6,12 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hub.store.database import migrate, open_engine
 from sandbox.rakuten import Limits, Server, Shop, create_app
-from tests.conftest import create_database, drop_database, in_database
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -22,14 +19,8 @@ from yard import Yard
 
 
 @pytest.fixture(scope="session")
-def database_template(postgres_url: str) -> Iterator[str]:
-    name = f"template_{uuid4().hex[:16]}"
-    create_database(postgres_url, name)
-    engine = open_engine(in_database(postgres_url, name))
-    migrate(engine)
-    engine.dispose()
-    yield name
-    drop_database(postgres_url, name)
+def database_template(migrated_template: str) -> str:
+    return migrated_template
 
 
 class Front:
