@@ -40,8 +40,8 @@ format: setup  ## let ruff format and mend what it can / 整形
 type: setup  ## mypy --strict / 型検査
 	@$(BIN)/mypy
 
-bench: setup  ## measure, beside other tools where they can be installed / 性能測定
-	@$(BIN)/python -m bench $(ARGS)
+bench: setup  ## measure, under 15 minutes: ONLY=W1,W3 some, PEERS=1 beside other tools / 性能測定
+	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(PEERS),--peers) $(if $(ROUNDS),--rounds $(ROUNDS)) $(ARGS)
 
 chaos: setup  ## everything at once and the balance after it: SECONDS=60 SEED=... / カオステスト
 	@$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(BUG),--bug $(BUG)) \
@@ -58,7 +58,7 @@ schemas: setup  ## write all JSON Schemas anew / JSON Schemaの生成
 
 lock: setup  ## resolve requirements.lock anew from pyproject.toml / 依存関係の固定
 	@.venv/.uv/bin/uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header --strip-extras \
-		pyproject.toml --extra airflow --extra embedded --group test --group lint $(ARGS) -o requirements.lock
+		pyproject.toml --extra airflow --extra embedded --group test --group bench --group lint $(ARGS) -o requirements.lock
 	@! grep -n '://' requirements.lock || { echo "requirements.lock must hold no addresses" >&2; exit 1; }
 
 stop:  ## stop everything that runs from TSUNAGI_HOME / 停止
