@@ -2,7 +2,7 @@
 
 Every process leads a session of its own, so that all it ever started can be found and ended with it
 (Airflow's task processes leave their parent's process group, but not its session). What is running is
-remembered in `<run>/<name>.json` with the process's start time: a process id that was given to somebody else
+remembered in `<run>/<name>.json` with the process's birth: a process id that was given to somebody else
 in the meantime is never taken for ours.
 """
 
@@ -27,9 +27,7 @@ __all__ = ["NotReadyError", "Processes", "Running"]
 
 LOG_LIMIT = 5_000_000
 """Bytes after which a log is set aside as `<name>.log.1` at the next start."""
-START_TIME_SLACK = 0.05
-"""Seconds two readings of one process's start time may differ by (they come from clock ticks)."""
-
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 _children: list[subprocess.Popen[bytes]] = []
 """Processes this very process started; asked now and then, or they would stay as zombies when they end."""
@@ -40,12 +38,36 @@ class NotReadyError(HubError):
 
 
 @dataclass(frozen=True, slots=True)
+class Birth:
+    """When a process began: clock ticks after the boot of this name.
+
+    Not the time of day: the kernel works that out anew at each reading, and it moves with every correction of the
+    clock. Where there is no /proc, `boot` is empty and `ticks` are milliseconds since 1970, which stay what they are.
+    """
+
+    boot: str
+    ticks: int
+
+    @classmethod
+    def of(cls, pid: int) -> Birth:
+        """Raises psutil.NoSuchProcess."""
+        if not _BOOT.exists():
+            return cls("", round(psutil.Process(pid).create_time() * 1000))
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError) as error:
+            raise psutil.NoSuchProcess(pid) from error
+        # field 22; the second one is the program's name in brackets, which may hold blanks and brackets
+        return cls(_BOOT.read_text().strip(), int(stat[stat.rindex(")") + 2 :].split()[19]))
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
-    """A process as remembered: `started` is its start time in seconds since 1970, as the kernel tells it."""
+    """A process as remembered."""
 
     name: str
     pid: int
-    started: float
+    born: Birth
     command: tuple[str, ...]
 
 
@@ -85,7 +107,7 @@ class Processes:
                 env=dict(env) if env else None, cwd=cwd, start_new_session=True,
             )  # fmt: skip
         _children.append(child)
-        running = Running(name, child.pid, psutil.Process(child.pid).create_time(), tuple(command))
+        running = Running(name, child.pid, Birth.of(child.pid), tuple(command))
         write_private(self._memory(name), json.dumps(asdict(running)))
         return running
 
@@ -152,7 +174,8 @@ class Processes:
     def _remembered(self, name: str) -> Running | None:
         try:
             data = json.loads(self._memory(name).read_text("utf-8"))
-            return Running(data["name"], int(data["pid"]), float(data["started"]), tuple(data["command"]))
+            born = Birth(data["born"]["boot"], int(data["born"]["ticks"]))
+            return Running(data["name"], int(data["pid"]), born, tuple(data["command"]))
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None  # never started here, or the disk was full while it was written
 
@@ -173,10 +196,7 @@ def _alive(running: Running) -> bool:
     _reap()
     try:
         process = psutil.Process(running.pid)
-        return (
-            abs(process.create_time() - running.started) < START_TIME_SLACK
-            and process.status() != psutil.STATUS_ZOMBIE
-        )
+        return Birth.of(running.pid) == running.born and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
@@ -185,7 +205,7 @@ def _session(running: Running) -> list[psutil.Process]:
     """What lives of the session `running` leads or led.
 
     A session's number cannot be given away while it has members, so members are ours unless the number was
-    free for a while and another leader took it: then that leader is there, with another start time.
+    free for a while and another leader took it: then that leader is there, with another birth.
     """
     members = []
     for pid in psutil.pids():
@@ -193,10 +213,10 @@ def _session(running: Running) -> list[psutil.Process]:
             if os.getsid(pid) != running.pid:
                 continue
             process = psutil.Process(pid)
-            started = process.create_time()
-            if pid == running.pid and abs(started - running.started) >= START_TIME_SLACK:
+            born = Birth.of(pid)
+            if born.boot != running.born.boot or (pid == running.pid and born != running.born):
                 return []
-            if started >= running.started - START_TIME_SLACK and process.status() != psutil.STATUS_ZOMBIE:
+            if born.ticks >= running.born.ticks and process.status() != psutil.STATUS_ZOMBIE:
                 members.append(process)
         except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
             continue

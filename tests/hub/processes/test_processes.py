@@ -107,7 +107,8 @@ def test_a_process_id_given_to_somebody_else_is_neither_found_nor_stopped(proces
     try:
         running = processes.start("worker", SLEEPER)
         processes.stop("worker")
-        memory = {"name": "worker", "pid": stranger.pid, "started": running.started - 100, "command": SLEEPER}
+        born = {"boot": running.born.boot, "ticks": running.born.ticks - 100}
+        memory = {"name": "worker", "pid": stranger.pid, "born": born, "command": SLEEPER}
         (processes.run / "worker.json").write_text(json.dumps(memory))
         assert processes.find("worker") is None
         assert processes.stop("worker") is False
@@ -115,6 +116,19 @@ def test_a_process_id_given_to_somebody_else_is_neither_found_nor_stopped(proces
     finally:
         stranger.kill()
         stranger.wait()
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="elsewhere a start time does not move with the clock")
+def test_a_process_is_ours_whatever_happens_to_the_clock(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = processes.start("worker", SLEEPER)
+    genuine = psutil.Process.create_time
+    # what a correction of the machine's clock by a second does to the time of day a process began at
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: genuine(self) + 1)
+    assert processes.find("worker") == running
+    assert processes.stop("worker") is True
+    assert gone(running.pid)
 
 
 def test_a_torn_memory_file_counts_as_not_running(processes: Processes) -> None:
