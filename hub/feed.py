@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, text
 
@@ -15,6 +16,7 @@ __all__ = [
     "Changed",
     "FeedPosition",
     "enter_feed",
+    "forget_replaced",
     "horizon",
     "in_feed",
     "load_position",
@@ -179,3 +181,34 @@ def load_position(connection: Connection, system: str, flow: str) -> FeedPositio
 
 def save_position(connection: Connection, system: str, flow: str, position: FeedPosition) -> None:
     connection.execute(_SAVE, {"system": system, "flow": flow, "xid": position.xid, "seq": position.seq})
+
+
+_OWN = {"system": "hub", "flow": "history"}
+_FORGET = text("""
+    WITH next AS (
+        SELECT xid, seq, entity_id, system, bool_and(at < :before) OVER (ORDER BY xid, seq) AS old FROM change_feed
+        WHERE (xid, seq) > (:xid, :seq) ORDER BY xid, seq LIMIT :limit
+    ), gone AS (
+        DELETE FROM change_feed AS f USING next AS n
+        WHERE n.old AND f.entity_id = n.entity_id AND f.system = n.system AND (f.xid, f.seq) < (n.xid, n.seq)
+        RETURNING f.seq
+    )
+    SELECT xid, seq, (SELECT count(*) FROM gone) AS gone, (SELECT count(*) FROM next WHERE old) AS looked
+    FROM next WHERE old ORDER BY xid DESC, seq DESC LIMIT 1
+""")
+
+
+def forget_replaced(connection: Connection, *, before: datetime, limit: int) -> tuple[int, int]:
+    """Remove rows that a newer row of the same entity and system replaced before that moment.
+
+    Goes on where it ended the last time and looks at `limit` rows; returns how many it looked at, and how many it
+    removed. The newest row of each entity by each system stays for good, so a reader that begins at the very first row
+    still learns of every entity, and who spoke of it (docs/decisions/change-feed.md).
+    """
+    position = load_position(connection, **_OWN)
+    values = {"xid": position.xid, "seq": position.seq, "before": before, "limit": limit}
+    row = connection.execute(_FORGET, values).one_or_none()
+    if row is None:
+        return 0, 0
+    save_position(connection, **_OWN, position=FeedPosition(row.xid, row.seq))
+    return row.looked, row.gone

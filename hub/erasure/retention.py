@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, TextClause, text
 
 from hub import intake as intakes
 from hub.durations import Duration
+from hub.feed import forget_replaced
 from hub.home import Home
 from hub.jobs.queue import forget as forget_jobs
 from hub.stock.reservations import tidy as tidy_reservations
@@ -45,6 +46,7 @@ class Retention(BaseModel):
     quarantine    refused records that were closed
     deliveries    batches sent, with their records and attempts
     runs          runs of flows; the newest of each flow stays
+    history       changes that a newer one of the same entity by the same system has replaced since
     jobs          jobs that failed for good
     reservations  reservations and oversold flags that ended
     messages      webhooks sent to subscribers
@@ -58,6 +60,7 @@ class Retention(BaseModel):
     quarantine: Duration = timedelta(days=180)
     deliveries: Duration = timedelta(days=400)
     runs: Duration = timedelta(days=400)
+    history: Duration = timedelta(days=400)
     jobs: Duration = timedelta(days=30)
     reservations: Duration = timedelta(days=90)
     messages: Duration = timedelta(days=90)
@@ -129,6 +132,7 @@ def tidy_up(hub: Hub, home: Home, rules: Retention | None = None) -> dict[str, i
         "quarantine_removed": rows(_CLOSED, rules.quarantine),
         "deliveries_removed": rows(_SENT, rules.deliveries),
         "runs_removed": rows(_RUNS, rules.runs),
+        "changes_forgotten": _forget_replaced(engine, now - rules.history),
         "jobs_forgotten": once(lambda c: forget_jobs(c, before=now - rules.jobs)),
         "reservations_forgotten": once(lambda c: tidy_reservations(c, older_than=now - rules.reservations)),
         "messages_removed": once(lambda c: tidy_messages(c, older_than=now - rules.messages)),
@@ -147,6 +151,16 @@ def _in_portions(engine: Engine, remove: Callable[[Connection], int]) -> int:
             removed = remove(connection)
         whole += removed
         if removed < PORTION:
+            return whole
+
+
+def _forget_replaced(engine: Engine, before: datetime) -> int:
+    whole = 0
+    while True:
+        with engine.begin() as connection:
+            looked, removed = forget_replaced(connection, before=before, limit=PORTION)
+        whole += removed
+        if looked < PORTION:
             return whole
 
 

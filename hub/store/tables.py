@@ -200,6 +200,8 @@ change_feed = Table(
     PrimaryKeyConstraint("xid", "seq"),
 )
 Index("change_feed_kind_idx", change_feed.c.kind, change_feed.c.xid, change_feed.c.seq)
+# the history of one entity: what `explain` tells, and what a newer row has replaced
+Index("change_feed_entity_id_idx", change_feed.c.entity_id)
 Index("change_feed_urgent_idx", change_feed.c.xid, change_feed.c.seq, postgresql_where=change_feed.c.urgent)
 
 flow_state = Table(
