@@ -36,7 +36,7 @@ _TEMPORARY = (
     "turn_claim (kind text, id bigint, order_key text, channel text, sku text, places text, units bigint)",
     "turn_wanted (channel text, sku text)",
     "turn_part (sku text, part text, units bigint)",
-    "turn_offer (key text, quantity bigint, content jsonb)",
+    "turn_offer (id bigint, key text, sku text, content jsonb, urgent bool)",
     "sold_there (key text)",
     """asked (order_id bigint, sku text, place text, order_key text, channel text, units bigint,
         ordered_at timestamptz)""",
