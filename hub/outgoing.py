@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, insert, text
 
-from canonical_model.content import from_content
+from canonical_model.content import full_content
 from hub.feed import Changed, load_position, read_feed, read_urgent, save_position
 from hub.quarantine import Refusal, put_refusals, resolve_outgoing
 from hub.reports import PushReport
@@ -234,11 +234,6 @@ def _parts(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
         yield items[start : start + size]
 
 
-def _full(kind: str, content: dict[str, Any]) -> dict[str, Any]:
-    """The content with the model's defaults in it: the store leaves them out, mappings may ask for them."""
-    return from_content(kind, content).model_dump(mode="json")
-
-
 def _related_contents(
     connection: Connection, flow: OutgoingFlow, rows: Sequence[Any]
 ) -> list[dict[str, Any]]:
@@ -248,7 +243,7 @@ def _related_contents(
     for name, related in flow.mapping.related.items():
         wanted = sorted({wanted for key in keys if (wanted := key[name]) is not None})
         found = connection.execute(_RELATED, {"kind": related.entity, "keys": wanted})
-        contents[name] = {row.key: _full(related.entity, row.content) for row in found}
+        contents[name] = {row.key: full_content(related.entity, row.content) for row in found}
     return [{name: contents[name].get(key[name] or "") for name in contents} for key in keys]
 
 
@@ -262,7 +257,9 @@ def wanted_records(
         try:
             yield (
                 row,
-                flow.mapping.from_entity(_full(flow.mapping.entity, row.content), flow.context, related),
+                flow.mapping.from_entity(
+                    full_content(flow.mapping.entity, row.content), flow.context, related
+                ),
             )
         except RecordFaults as error:
             yield row, error

@@ -49,10 +49,12 @@ _MADE = text("""
         LEFT JOIN stock_rule AS own ON own.channel = w.channel AND own.sku = ''
         JOIN stock_rule AS def ON def.channel = '*' AND def.sku = ''
         WHERE w.channel IS NOT NULL
+    ), free AS MATERIALIZED (
+        SELECT f.* FROM (SELECT DISTINCT part FROM pg_temp.turn_part) AS m
+        CROSS JOIN LATERAL (SELECT * FROM stock_free WHERE sku = m.part OFFSET 0) AS f
     ), counted AS (  -- every part was counted somewhere once
-        SELECT m.sku FROM pg_temp.turn_part AS m LEFT JOIN (
-            SELECT DISTINCT f.sku FROM stock_free AS f JOIN pg_temp.turn_part AS p ON p.part = f.sku
-        ) AS f ON f.sku = m.part GROUP BY m.sku HAVING bool_and(f.sku IS NOT NULL)
+        SELECT m.sku FROM pg_temp.turn_part AS m LEFT JOIN (SELECT DISTINCT sku FROM free) AS f ON f.sku = m.part
+        GROUP BY m.sku HAVING bool_and(f.sku IS NOT NULL)
     ), pooled AS (
         SELECT r.*, p.pool, m.part, m.units AS part_units,
                floor(coalesce(f.free, 0)::numeric / m.units)::bigint AS free,
@@ -60,7 +62,7 @@ _MADE = text("""
         FROM ruled AS r JOIN counted AS c ON c.sku = r.sku
         JOIN stock_pool_places AS p ON p.places = r.places
         JOIN pg_temp.turn_part AS m ON m.sku = r.sku
-        LEFT JOIN stock_free AS f ON f.sku = m.part AND f.pool = p.pool
+        LEFT JOIN free AS f ON f.sku = m.part AND f.pool = p.pool
     ), bound AS (
         SELECT DISTINCT ON (channel, sku) *, least(buffer, greatest(free, 0)) AS kept FROM pooled
         ORDER BY channel, sku, free, pool, part
