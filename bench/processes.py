@@ -92,11 +92,11 @@ def _server_seconds(head: int) -> float:
     return total / _TICK
 
 
-def measured(words: list[str], server: int) -> Cost:
+def measured(words: list[str], server: int, python: str = sys.executable) -> Cost:
     """Run `python -m WORDS` to its end. Raises SystemExit when it fails."""
     before, children = _server_seconds(server), resource.getrusage(resource.RUSAGE_CHILDREN)
     begun = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", *words], cwd=ROOT)
+    process = subprocess.Popen([python, "-W", "ignore", "-m", *words], cwd=ROOT)
     peak, over = 0, threading.Event()
 
     def watch() -> None:
