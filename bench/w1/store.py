@@ -58,16 +58,15 @@ def entities(url: str) -> Iterator[tuple[str, str, Any]]:
 
 
 def content_digest(rows: Iterable[tuple[str, str, Any]]) -> str:
-    """Digest and number of (kind, key, content) rows in any order. `content` is what JSON gives: None, bool, int, float,
-    str, list, dict; the order of members does not count, a member that is null counts as one that is not there.
+    """Digest and number of (kind, key, content) rows in any order.
+
+    `content` is what JSON gives; the order of members does not count, a null member counts as one that is not there.
     """
     every = sorted(
-        hashlib.blake2b(
-            orjson.dumps([kind, key, _whole(content)], option=orjson.OPT_SORT_KEYS), digest_size=16
-        ).digest()
+        digest(orjson.dumps([kind, key, _whole(content)], option=orjson.OPT_SORT_KEYS))
         for kind, key, content in rows
     )
-    return f"{hashlib.blake2b(b''.join(every), digest_size=16).hexdigest()} {len(every)}"
+    return f"{digest(*every).hex()} {len(every)}"
 
 
 def _whole(value: Any) -> Any:
