@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,7 +36,7 @@ from uuid import uuid4
 import psycopg
 from rich.console import Console
 
-from bench.processes import Cost, measured, server_of
+from bench.processes import ROOT, Cost, installed, measured, server_of
 from bench.result import Plan, Result, ratio, show
 from bench.w1 import ours
 from bench.w1.rows import base_of, files_of
@@ -256,6 +257,10 @@ def _agree(work: str, runners: Iterable[Contestant]) -> None:
 def run(plan: Plan, orders: int = ORDERS, *, tenfold: bool = False) -> list[Result]:
     """W1 (load, and again) and W2 of the issue; with `tenfold` also the memory of a file ten times as large."""
     files = files_of(orders)
+    for module in ("ours", "limit", "by_hand"):  # their bytecode is there, as after any first run
+        subprocess.run(
+            [sys.executable, "-c", f"import bench.w1.{module}"], check=True, cwd=ROOT, env=installed()
+        )
     with stores() as (on, base):
         bench = Bench(on, base, {**WAYS, **(_peers() if plan.peers else {})})
         for turn in range(plan.rounds):
