@@ -11,7 +11,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-__all__ = ["ROOT", "Cost", "measured", "server_of"]
+__all__ = ["ROOT", "Cost", "installed", "measured", "server_of"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -92,11 +92,16 @@ def _server_seconds(head: int) -> float:
     return total / _TICK
 
 
-def measured(words: list[str], server: int) -> Cost:
+def installed() -> dict[str, str]:
+    """The environment of a program as people run it: Python keeps the bytecode of what it imports."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def measured(words: list[str], server: int, python: str = sys.executable) -> Cost:
     """Run `python -m WORDS` to its end. Raises SystemExit when it fails."""
     before, children = _server_seconds(server), resource.getrusage(resource.RUSAGE_CHILDREN)
     begun = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", *words], cwd=ROOT)
+    process = subprocess.Popen([python, "-W", "ignore", "-m", *words], cwd=ROOT, env=installed())
     peak, over = 0, threading.Event()
 
     def watch() -> None:

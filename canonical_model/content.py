@@ -8,11 +8,15 @@ objects keep their spelling: 1 and 1.0 are different contents.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from canonical_model.entity import Entity, entity_model
 
-__all__ = ["dump_json", "from_content", "from_json", "to_content"]
+__all__ = ["dump_json", "from_content", "from_json", "full_content", "to_content"]
 
 
 def to_content(entity: Entity) -> dict[str, Any]:
@@ -36,3 +40,35 @@ def from_content(kind: str, content: Mapping[str, Any]) -> Entity:
 def from_json(kind: str, data: bytes | str) -> Entity:
     """The entity of a stored form in JSON text; errors as `from_content`."""
     return entity_model(kind).model_validate_json(data)
+
+
+def full_content(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored form with all defaults in it, as `model_dump(mode="json")` gives it; errors as `from_content`.
+
+    Contents whose members hold no models are filled up without being validated again.
+    """
+    defaults, plain = _plain_members(kind)
+    if plain.issuperset(content):
+        return {**defaults, **content}
+    return from_content(kind, content).model_dump(mode="json")
+
+
+@cache
+def _plain_members(kind: str) -> tuple[dict[str, Any], frozenset[str]]:
+    """The defaults of a kind, and the members that are dumped as they are stored."""
+    fields = entity_model(kind).model_fields
+    defaults = {
+        name: to_jsonable_python(field.get_default(call_default_factory=True))
+        for name, field in fields.items()
+        if not field.is_required()
+    }
+    # traits are free objects, whose keys a dump sorts
+    return defaults, frozenset(
+        name for name, field in fields.items() if name != "traits" and not _holds_model(field.annotation)
+    )
+
+
+def _holds_model(annotation: Any) -> bool:
+    if isinstance(annotation, type) and not get_args(annotation):
+        return issubclass(annotation, BaseModel)
+    return any(_holds_model(part) for part in get_args(annotation))

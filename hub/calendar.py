@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-import jpholiday
 from croniter import croniter
 
 from hub.words import HubError
@@ -100,7 +99,11 @@ class Calendar:
             return True
         if day.weekday() in self.weekly or any(day in days for days in self.closed):
             return False
-        return not (self.holidays and jpholiday.is_holiday(day))
+        if not self.holidays:
+            return True
+        import jpholiday  # takes as long to import as all of this room, and most programs never ask
+
+        return not jpholiday.is_holiday(day)
 
     def next(self, day: date, count: int = 1) -> date:
         """The `count`-th business day after `day` (`count` may be negative: before it).

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -35,8 +36,7 @@ class FeedPosition:
     seq: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(NamedTuple):
     """An entity that changed, its versions since the last read coalesced.
 
     `echo`: every one of those versions came from the system that is being pushed to.
@@ -146,8 +146,8 @@ def read_feed(
     ).all()  # fmt: skip
     if not rows:
         return [], position
-    changed = [Changed(row.entity_id, row.kind, row.echo) for row in rows]
-    return changed, FeedPosition(rows[0].last_xid, rows[0].last_seq)
+    last_xid, last_seq = rows[0][3:]
+    return [Changed._make(row[:3]) for row in rows], FeedPosition(last_xid, last_seq)
 
 
 _READ_URGENT = text("""
@@ -171,7 +171,7 @@ def read_urgent(
         "system": system,
         "limit": limit,
     }
-    return [Changed(row.entity_id, row.kind, row.echo) for row in connection.execute(_READ_URGENT, values)]
+    return [Changed._make(row) for row in connection.execute(_READ_URGENT, values)]
 
 
 def load_position(connection: Connection, system: str, flow: str) -> FeedPosition:

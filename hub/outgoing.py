@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, insert, text
 
-from canonical_model.content import from_content
+from canonical_model.content import full_content
 from hub.feed import Changed, load_position, read_feed, read_urgent, save_position
 from hub.quarantine import Refusal, put_refusals, resolve_outgoing
 from hub.reports import PushReport
@@ -183,6 +183,35 @@ _ACCEPTED = text(
 )
 
 
+_CONCERNED = """
+    SELECT coalesce(array_agg(id ORDER BY id) FILTER (WHERE concerned), '{{}}') AS concerned, count(*) AS found FROM (
+        SELECT id, deleted_at IS NOT NULL OR ({}) AS concerned FROM entity WHERE id = ANY(:ids)
+    ) AS looked_at
+"""
+# a value that is left out is the model's default: the mapping decides
+_HOLDS = "coalesce(strpos(content ->> :field{0}, :text{0}) > 0, true)"
+
+
+def _meant_for(
+    connection: Connection, flow: OutgoingFlow, ids: Sequence[int], report: PushReport
+) -> Sequence[int]:
+    """The entities the mapping may want, told by the values its `when` compares: others need not be read.
+
+    Channels sell the same goods: without this every push would read what was meant for all others.
+    """
+    texts = flow.mapping.wanted_texts(flow.context)
+    if not texts or not ids:
+        return ids
+    names: dict[str, Any] = {"ids": list(ids)}
+    for n, (name, wanted) in enumerate(texts.items()):
+        names |= {f"field{n}": name, f"text{n}": wanted}
+    query = _CONCERNED.format(" AND ".join(_HOLDS.format(n) for n in range(len(texts))))
+    row = connection.execute(text(query), names).one()
+    report.not_for_us += row.found - len(row.concerned)
+    concerned: Sequence[int] = row.concerned
+    return concerned
+
+
 def _to_send(
     connection: Connection,
     flow: OutgoingFlow,
@@ -191,7 +220,7 @@ def _to_send(
     *,
     urgent: bool = False,
 ) -> Iterator[_Change]:
-    for part in _parts(ids, 2000):
+    for part in _parts(_meant_for(connection, flow, ids, report), 2000):
         rows = connection.execute(_ENTITIES, {"ids": list(part)}).all()
         live = [row for row in rows if row.deleted_at is None]
         yield from _changes_of(connection, flow, live, report, urgent=urgent)
@@ -205,11 +234,6 @@ def _parts(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
         yield items[start : start + size]
 
 
-def _full(kind: str, content: dict[str, Any]) -> dict[str, Any]:
-    """The content with the model's defaults in it: the store leaves them out, mappings may ask for them."""
-    return from_content(kind, content).model_dump(mode="json")
-
-
 def _related_contents(
     connection: Connection, flow: OutgoingFlow, rows: Sequence[Any]
 ) -> list[dict[str, Any]]:
@@ -219,7 +243,7 @@ def _related_contents(
     for name, related in flow.mapping.related.items():
         wanted = sorted({wanted for key in keys if (wanted := key[name]) is not None})
         found = connection.execute(_RELATED, {"kind": related.entity, "keys": wanted})
-        contents[name] = {row.key: _full(related.entity, row.content) for row in found}
+        contents[name] = {row.key: full_content(related.entity, row.content) for row in found}
     return [{name: contents[name].get(key[name] or "") for name in contents} for key in keys]
 
 
@@ -233,7 +257,9 @@ def wanted_records(
         try:
             yield (
                 row,
-                flow.mapping.from_entity(_full(flow.mapping.entity, row.content), flow.context, related),
+                flow.mapping.from_entity(
+                    full_content(flow.mapping.entity, row.content), flow.context, related
+                ),
             )
         except RecordFaults as error:
             yield row, error

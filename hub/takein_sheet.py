@@ -10,12 +10,15 @@ group must be refused. Both ways leave the same store; a test holds them to it.
 
 from __future__ import annotations
 
+import io
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from sqlalchemy import Connection, text
 
@@ -36,6 +39,9 @@ LOOK = 5000
 
 MUCH = 16_000_000
 """Bytes to be mapped for which starting more processes pays."""
+
+KEPT = 4_000_000
+"""Bytes to be mapped that are kept from the first look; of more, the file is read a second time."""
 
 _MOST_WAITING = 50_000
 _SEPARATOR = "\x1f"
@@ -60,20 +66,21 @@ def take_in_sheet(setting: Setting, item: Intake, source: Source, config: Any) -
     if source.sheet is None or names is None or by_hand:
         return None
     taking = Taking(setting)
-    with open_body(setting.engine, item.id) as body:
-        sheet = source.sheet(body, config, item.params)
+    with open_body(setting.engine, item.id) as stored:
+        passed = _Passing(stored)
+        sheet = source.sheet(cast("IO[bytes]", passed), config, item.params)
         if sheet is None or (names.group is not None and names.group not in sheet.columns):
             return None
-        todo = _Look(setting, sheet, taking).through()
+        todo = _Look(setting, sheet, taking, passed).through()
     if todo is None:
         return None
     if todo.count:
         drafter = Drafter(setting.mapping, setting.context, setting.record_key, sheet.pieces)
         with (
-            open_body(setting.engine, item.id) as body,
+            _cutter(setting, item, todo) as cut,
             mappers(drafter, processes() if todo.size >= MUCH else 1) as workers,
         ):
-            for done in workers.run(todo.jobs(body, sheet.faults)):
+            for done in workers.run(todo.jobs(cut, sheet.faults)):
                 taking.unreadable += done.unreadable
                 for position, words in done.notes:
                     taking.note(position, words)
@@ -92,21 +99,40 @@ class _Todo:
     hashes: bytearray = field(default_factory=bytearray)
     size: int = 0
     """Bytes of all of them."""
+    kept: dict[int, bytes] | None = field(default_factory=dict)
+    """Their bytes by where they begin, while they are few."""
 
     @property
     def count(self) -> int:
         return len(self.begins)
 
-    def add(self, run: Run) -> None:
+    def add(self, run: Run, passed: _Passing) -> None:
         self.begins.append(run.begin)
         self.ends.append(run.end)
         self.lines.append(run.line)
         self.hashes += run.digest
         self.size += run.end - run.begin
+        if self.kept is None:
+            return
+        raw = passed.cut(run.begin, run.end) if self.size <= KEPT else None
+        if raw is None:
+            self.kept = None
+            passed.let_go()
+        else:
+            self.kept[run.begin] = raw
 
-    def jobs(self, body: IO[bytes], faults: Mapping[int, Fault]) -> Iterator[Job]:
+    def cut(self, begin: int, end: int) -> bytes:
+        """Some runs that stand together, out of what was kept."""
+        assert self.kept is not None
+        parts = []
+        while begin < end:
+            parts.append(self.kept[begin])
+            begin += len(parts[-1])
+        return b"".join(parts)
+
+    def jobs(self, cut: Callable[[int, int], bytes], faults: Mapping[int, Fault]) -> Iterator[Job]:
         """The runs, cut out of the file, so many together as are written together."""
-        cut, bad = _Cutter(body), sorted(faults)
+        bad = sorted(faults)
         for first in range(0, self.count, CHUNK):
             behind = min(first + CHUNK, self.count)
             pieces: list[Piece] = []
@@ -122,6 +148,56 @@ class _Todo:
                 at += 1
             hashes = {self.lines[n]: bytes(self.hashes[16 * n : 16 * n + 16]) for n in range(first, behind)}
             yield Job(pieces, hashes)
+
+
+@contextmanager
+def _cutter(setting: Setting, item: Intake, todo: _Todo) -> Iterator[Callable[[int, int], bytes]]:
+    """What gives the bytes from one place of the file to another, asked in the file's order."""
+    if todo.kept is not None:
+        yield todo.cut
+        return
+    with open_body(setting.engine, item.id) as body:
+        yield _Cutter(body)
+
+
+class _Passing(io.RawIOBase):
+    """A stream of which the bytes that passed last can be had again."""
+
+    _HELD = 8_000_000
+
+    def __init__(self, body: IO[bytes]) -> None:
+        self._body = body
+        self._held: deque[tuple[int, bytes]] = deque()
+        self._at = 0
+        self._holding = True
+
+    def let_go(self) -> None:
+        """Hold nothing from now on."""
+        self._holding = False
+        self._held.clear()
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        """As the stream's own."""
+        chunk = self._body.read(size)
+        if chunk and self._holding:
+            self._held.append((self._at, chunk))
+            self._at += len(chunk)
+            while len(self._held) > 1 and self._at - self._held[1][0] >= self._HELD:
+                self._held.popleft()
+        return chunk
+
+    def cut(self, begin: int, end: int) -> bytes | None:
+        """The bytes between two places; None when they are no longer held."""
+        parts = []
+        for at, chunk in reversed(self._held):
+            if at < end:
+                parts.append(chunk[max(begin - at, 0) : end - at])
+            if at <= begin:
+                return b"".join(reversed(parts))
+        return None
 
 
 class _Cutter:
@@ -144,7 +220,8 @@ class _Cutter:
 class _Look:
     """One look through a sheet: what is known stays, what is left is to be done."""
 
-    def __init__(self, setting: Setting, sheet: Sheet, taking: Taking) -> None:
+    def __init__(self, setting: Setting, sheet: Sheet, taking: Taking, passed: _Passing) -> None:
+        self._passed = passed
         names = setting.mapping.plain_keys
         assert names is not None
         self._setting, self._sheet, self._taking = setting, sheet, taking
@@ -201,7 +278,7 @@ class _Look:
                 if self._setting.listing:
                     self._names.add(name)
             else:
-                self._todo.add(run)
+                self._todo.add(run, self._passed)
         return True
 
     def _name(self, run: Run) -> str | None:

@@ -1,4 +1,6 @@
-"""Which columns of a record an incoming mapping reads; a column that no record has is most likely misspelt."""
+"""What can be told of a mapping without running it: the columns an incoming one reads (one that no record has is most
+likely misspelt), and the plain values without which an outgoing one turns an entity away.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,10 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from mappings.nodes import Each, Source, Tree, Value
+from mappings.nodes import Condition, Const, Each, Equals, Logic, Node, Source, Tree, Value
 from mappings.paths import Path
 
-__all__ = ["PlainKeys", "columns_of", "plain_keys_of"]
+__all__ = ["PlainKeys", "columns_of", "plain_keys_of", "plain_wants_of"]
 
 
 def columns_of(tree: Tree) -> frozenset[str]:
@@ -47,6 +49,38 @@ def plain_keys_of(tree: Tree) -> PlainKeys | None:
             return PlainKeys(group, frozenset())
     columns = frozenset(_visit(tree.external_id, tree, True))
     return None if tree.group_by is not None and "rows" in columns else PlainKeys(group, columns)
+
+
+def plain_wants_of(tree: Tree) -> dict[str, Const | str]:
+    """Fields of the entity that `when` wants equal to a constant of the file, or to the `$system` constant named here.
+
+    An entity with another value in one of them is turned away, whatever else `when` says.
+    """
+    parts: tuple[Condition, ...] = () if tree.when is None else (tree.when,)
+    if isinstance(tree.when, Logic) and tree.when.kind == "all":
+        parts = tree.when.parts
+    found: dict[str, Const | str] = {}
+    for part in parts:
+        if not isinstance(part, Equals):
+            continue
+        for one, other in ((part.a, part.b), (part.b, part.a)):
+            field, wanted = _plain(one, ("", "entity")), _plain(other, ("system",))
+            if isinstance(field, str) and wanted is not None:
+                found.setdefault(field, wanted)
+    return found
+
+
+def _plain(node: Node, roots: tuple[str, ...]) -> Const | str | None:
+    """A constant, or the name of a member of one of these roots, where that is all the node is."""
+    if not isinstance(node, Value) or node.steps or node.has_default or node.when is not None:
+        return None
+    if isinstance(node.source, Const):
+        return node.source
+    if not isinstance(node.source, Source):
+        return None
+    path = node.source.path
+    step = path.steps[0] if path.root in roots and len(path.steps) == 1 else None
+    return step if isinstance(step, str) else None
 
 
 def _visit(node: Any, tree: Tree, at_record: bool) -> Iterator[str]:

@@ -194,9 +194,9 @@ class _Compiler(LoopWriter):
             with Elsewhere(self, self.root.prologue, self.root.indent):
                 self.put(f"{name} = system.get({source.path.steps[0]!r})")
                 self._trim(name, node.text)
-                if source.strict:
-                    self.put(f"if {name} is None: raise Doubt")
             self.root.read[key] = name
+        if source.strict:  # here and not in front: a field whose `when` leaves it out does not miss it
+            self.put(f"if {self.root.read[key]} is None: raise Doubt")
         if node.has_default:
             copy = self.new()
             self.put(f"{copy} = {self.root.read[key]}")

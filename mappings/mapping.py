@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from mappings.columns import PlainKeys, columns_of, plain_keys_of
+from mappings.columns import PlainKeys, columns_of, plain_keys_of, plain_wants_of
 from mappings.compiler import compile_tree
 from mappings.faults import MODEL_REASONS_JA, RecordFaults, make_fault
 from mappings.grouping import Apart, RecordLike, Same, Unit, UnreadableLike, group_rows, rows_apart
 from mappings.interpreter import Origin, Walk, label_of
-from mappings.nodes import Each, Items, Node, Obj, Tree, Value
+from mappings.nodes import Const, Each, Items, Node, Obj, Tree, Value
 
 __all__ = ["Mapping", "Outgoing", "RelatedEntity"]
 
@@ -293,6 +293,20 @@ class Mapping:
             if walk.faults:
                 raise RecordFaults(walk.faults) from None
             return found
+
+    @cached_property
+    def _wants(self) -> dict[str, Const | str]:
+        return plain_wants_of(self.tree) if self.direction == "out" else {}
+
+    def wanted_texts(self, context: MappingABC[str, Any]) -> dict[str, str]:
+        """Field of the entity -> a text its value must hold, or `when` turns it away. For a first look at many."""
+        system = self._system(context) or {}
+        found = {}
+        for name, wanted in self._wants.items():
+            value = wanted.value if isinstance(wanted, Const) else system.get(wanted)
+            if isinstance(value, str) and value.strip():
+                found[name] = value.strip()
+        return found
 
     def from_entity(
         self,

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from sandbox.mail_order_core import COLUMNS
 
-__all__ = ["BAD", "FILES", "files_of"]
+__all__ = ["BAD", "FILES", "base_of", "files_of"]
 
 HERE = Path(__file__)
 DATA = HERE.parents[2] / "sandbox" / "data"
@@ -179,14 +179,32 @@ def write(folder: Path, count: int, first: int) -> None:
     (folder / "again.csv").write_bytes(head + b"".join(every))
 
 
+def write_base(folder: Path, count: int, first: int) -> None:
+    """Only `base.csv`, order by order: of any length."""
+    with (folder / "base.csv").open("wb") as file:
+        file.write(",".join(COLUMNS).encode("cp932") + b"\r\n")
+        for rows in orders(count, first):
+            file.write(_bytes(rows))
+
+
+def base_of(count: int, first: int = 1) -> Path:
+    """`base.csv` for so many orders, of any number."""
+    return _made(count, first, "--base-only") / "base.csv"
+
+
 def files_of(count: int, first: int = 1) -> Path:
     """The folder with the files for so many orders; made in a process of its own when they are not there yet."""
+    return _made(count, first)
+
+
+def _made(count: int, first: int, *words: str) -> Path:
     name = hashlib.sha256(HERE.read_bytes()).hexdigest()[:12]
-    folder = Path(tempfile.gettempdir()) / f"tsunagi-bench-w1-{name}" / f"{count}-{first}"
+    folder = Path(tempfile.gettempdir()) / f"tsunagi-bench-w1-{name}" / f"{count}-{first}{''.join(words)}"
     if not (folder / "whole").exists():
         folder.mkdir(parents=True, exist_ok=True)
         subprocess.run(
-            [sys.executable, "-m", "bench.w1.rows", str(folder), "--orders", str(count), "--first", str(first)],
+            [sys.executable, "-m", "bench.w1.rows", str(folder), "--orders", str(count), "--first", str(first),
+             *words],
             check=True, cwd=HERE.parents[2],
         )  # fmt: skip
         (folder / "whole").touch()
@@ -198,5 +216,6 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--orders", type=int, default=100_000)
     parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--base-only", action="store_true")
     asked = parser.parse_args()
-    write(asked.folder, asked.orders, asked.first)
+    (write_base if asked.base_only else write)(asked.folder, asked.orders, asked.first)

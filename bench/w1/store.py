@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
+import orjson
 import psycopg
 
-__all__ = ["CHANNEL", "FLOW", "MAPPING", "SYSTEM", "Written", "digests", "multiply"]
+from hub.digests import digest
+
+__all__ = [
+    "CHANNEL",
+    "FLOW",
+    "MAPPING",
+    "SYSTEM",
+    "Written",
+    "content_digest",
+    "digests",
+    "entities",
+    "multiply",
+]
 
 SYSTEM, FLOW, CHANNEL, MAPPING = "core", "orders", "mailorder", "file_exchange/general_orders.in"
 
@@ -34,6 +48,31 @@ def digests(url: str) -> dict[str, str]:
     """Content of the tables W1 fills, without ids, times and hashes (each way has its own)."""
     with psycopg.connect(url) as connection:
         return {name: str(_one(connection, _MD5.format(sql))) for name, sql in _PARTS.items()}
+
+
+def entities(url: str) -> Iterator[tuple[str, str, Any]]:
+    """Kind, key and content of what the hub's own tables hold."""
+    with psycopg.connect(url) as connection, connection.cursor("entities") as cursor:
+        cursor.itersize = 5000
+        yield from cursor.execute("SELECT kind, key, content FROM entity WHERE deleted_at IS NULL")
+
+
+def content_digest(rows: Iterable[tuple[str, str, Any]]) -> str:
+    """Digest and number of (kind, key, content) rows in any order.
+
+    `content` is what JSON gives; the order of members does not count, a null member counts as one that is not there.
+    """
+    every = sorted(
+        digest(orjson.dumps([kind, key, _whole(content)], option=orjson.OPT_SORT_KEYS))
+        for kind, key, content in rows
+    )
+    return f"{digest(*every).hex()} {len(every)}"
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _whole(part) for name, part in value.items() if part is not None}
+    return [_whole(part) for part in value] if isinstance(value, list) else value
 
 
 def _one(connection: psycopg.Connection[Any], sql: str) -> Any:

@@ -69,8 +69,9 @@ _ORDERS = text("""
     INSERT INTO pg_temp.touched_order (id)
     SELECT id FROM entity WHERE id = ANY(:orders)
     UNION
-    SELECT o.id FROM entity AS f JOIN entity AS o ON o.kind = 'order' AND o.key = f.content ->> 'order_key'
-    WHERE f.id = ANY(:facts) AND f.content ? 'order_key'
+    SELECT o.id FROM entity AS f CROSS JOIN LATERAL (
+        SELECT id FROM entity WHERE kind = 'order' AND key = f.content ->> 'order_key' OFFSET 0
+    ) AS o WHERE f.id = ANY(:facts) AND f.content ? 'order_key'
 """)
 # What an order asks for: what was ordered and not cancelled, and what left all the same. Of an order cancelled as a
 # whole only what left: until the count is newer, those units still stand in it.
@@ -130,8 +131,9 @@ _RESERVED_FOR = text("""
 # a movement of an order that is not known counts as it is; when the order comes, the order counts
 _MOVED_FOR = text("""
     INSERT INTO pg_temp.touched (sku)
-    SELECT m.content ->> 'sku' FROM pg_temp.touched_order AS t JOIN entity AS e ON e.id = t.id
-    JOIN entity AS m ON m.kind = 'stock_movement' AND m.content ->> 'order_key' = e.key
+    SELECT m.content ->> 'sku' FROM pg_temp.touched_order AS t JOIN entity AS e ON e.id = t.id CROSS JOIN LATERAL (
+        SELECT content FROM entity WHERE kind = 'stock_movement' AND content ->> 'order_key' = e.key OFFSET 0
+    ) AS m
 """)
 _RESERVATIONS = text("""
     INSERT INTO stock_reservation AS r

@@ -36,7 +36,7 @@ _TEMPORARY = (
     "turn_claim (kind text, id bigint, order_key text, channel text, sku text, places text, units bigint)",
     "turn_wanted (channel text, sku text)",
     "turn_part (sku text, part text, units bigint)",
-    "turn_offer (key text, quantity bigint, content jsonb)",
+    "turn_offer (id bigint, key text, sku text, content jsonb, urgent bool)",
     "sold_there (key text)",
     """asked (order_id bigint, sku text, place text, order_key text, channel text, units bigint,
         ordered_at timestamptz)""",
@@ -81,7 +81,8 @@ _POSITIONS = text("""
                 ELSE coalesce(seen.at, e.updated_at) - coalesce(c.count_age, :count_age) END,
            e.deleted_at IS NULL, 0
     FROM pg_temp.turn AS t
-    JOIN entity AS e ON e.kind = 'stock_position' AND e.content ? 'sku' AND e.content ->> 'sku' = t.sku
+    CROSS JOIN LATERAL (SELECT * FROM entity WHERE kind = 'stock_position' AND content ? 'sku'
+                        AND content ->> 'sku' = t.sku OFFSET 0) AS e
     LEFT JOIN LATERAL (
         SELECT max(greatest(i.received_at, b.began_at)) AS at FROM record AS r JOIN intake AS i ON i.id = r.intake_id
         LEFT JOIN unnest(CAST(:systems AS text[]), CAST(:flows AS text[]), CAST(:began AS timestamptz[]))
@@ -106,7 +107,9 @@ REPLAYED = """
 _MOVED = text(f"""
     UPDATE pg_temp.turn_position AS p SET moved = since.units FROM (
         SELECT p.entity_id, sum((m.content ->> 'quantity')::bigint) AS units
-        FROM pg_temp.turn_position AS p JOIN entity AS m ON {REPLAYED}
+        FROM pg_temp.turn_position AS p CROSS JOIN LATERAL (
+            SELECT m.content FROM entity AS m WHERE {REPLAYED} OFFSET 0
+        ) AS m
         GROUP BY p.entity_id
     ) AS since WHERE since.entity_id = p.entity_id
 """)  # noqa: S608  (our own text)
@@ -133,13 +136,16 @@ _SHIPPED = text("""
                     ELSE f.content ?| ARRAY['shipped_on', 'shipped_at', 'delivered_at'] END AS moved,
                least(f.updated_at, (f.content ->> 'shipped_at')::timestamptz + interval '1 day',
                      ((f.content ->> 'shipped_on')::date + 2)::timestamp AT TIME ZONE 'Asia/Tokyo') AS booked_at
-        FROM orders AS o JOIN entity AS f ON f.kind = 'shipment' AND f.content ->> 'order_key' = o.order_key
-        CROSS JOIN jsonb_array_elements(f.content -> 'lines') AS l
+        FROM orders AS o CROSS JOIN LATERAL (
+            SELECT * FROM entity WHERE kind = 'shipment' AND content ->> 'order_key' = o.order_key OFFSET 0
+        ) AS f CROSS JOIN jsonb_array_elements(f.content -> 'lines') AS l
         WHERE f.deleted_at IS NULL AND coalesce(f.content ->> 'status', '') <> 'cancelled'
         UNION ALL
         SELECT o.order_id, f.system, f.content ->> 'location', f.content ->> 'sku', NULL,
                -(f.content ->> 'quantity')::bigint, 0, NULL, (f.content ->> 'occurred_at')::timestamptz
-        FROM orders AS o JOIN entity AS f ON f.kind = 'stock_movement' AND f.content ->> 'order_key' = o.order_key
+        FROM orders AS o CROSS JOIN LATERAL (
+            SELECT * FROM entity WHERE kind = 'stock_movement' AND content ->> 'order_key' = o.order_key OFFSET 0
+        ) AS f
         WHERE f.deleted_at IS NULL AND (f.content ->> 'quantity')::bigint < 0
     ), named AS (
         SELECT f.*, CASE WHEN f.line_id IS NULL

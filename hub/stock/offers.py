@@ -34,9 +34,10 @@ _PARTS = text("""
     SELECT w.sku, coalesce(k.part, w.sku), coalesce(k.units, 1) FROM (SELECT DISTINCT sku FROM pg_temp.turn_wanted) AS w
     LEFT JOIN stock_kit AS k ON k.kit = w.sku AND NOT k.stocked
 """)
-# of all pools around a channel's places the tightest, and in it the scarcest part
+# Of all pools around a channel's places the tightest, and in it the scarcest part. Only what differs from the entity is
+# kept; `content` is NULL where nothing may be offered any more.
 _MADE = text("""
-    INSERT INTO pg_temp.turn_offer (key, quantity, content)
+    INSERT INTO pg_temp.turn_offer (id, key, sku, content, urgent)
     WITH ruled AS (  -- the channel's rule for the SKU, its general one, or anybody's
         SELECT w.channel, w.sku, coalesce(one.places, own.places, def.places) AS places,
                coalesce(one.policy, own.policy, def.policy) AS policy,
@@ -48,10 +49,12 @@ _MADE = text("""
         LEFT JOIN stock_rule AS own ON own.channel = w.channel AND own.sku = ''
         JOIN stock_rule AS def ON def.channel = '*' AND def.sku = ''
         WHERE w.channel IS NOT NULL
+    ), free AS MATERIALIZED (
+        SELECT f.* FROM (SELECT DISTINCT part FROM pg_temp.turn_part) AS m
+        CROSS JOIN LATERAL (SELECT * FROM stock_free WHERE sku = m.part OFFSET 0) AS f
     ), counted AS (  -- every part was counted somewhere once
-        SELECT m.sku FROM pg_temp.turn_part AS m LEFT JOIN (
-            SELECT DISTINCT f.sku FROM stock_free AS f JOIN pg_temp.turn_part AS p ON p.part = f.sku
-        ) AS f ON f.sku = m.part GROUP BY m.sku HAVING bool_and(f.sku IS NOT NULL)
+        SELECT m.sku FROM pg_temp.turn_part AS m LEFT JOIN (SELECT DISTINCT sku FROM free) AS f ON f.sku = m.part
+        GROUP BY m.sku HAVING bool_and(f.sku IS NOT NULL)
     ), pooled AS (
         SELECT r.*, p.pool, m.part, m.units AS part_units,
                floor(coalesce(f.free, 0)::numeric / m.units)::bigint AS free,
@@ -59,60 +62,60 @@ _MADE = text("""
         FROM ruled AS r JOIN counted AS c ON c.sku = r.sku
         JOIN stock_pool_places AS p ON p.places = r.places
         JOIN pg_temp.turn_part AS m ON m.sku = r.sku
-        LEFT JOIN stock_free AS f ON f.sku = m.part AND f.pool = p.pool
+        LEFT JOIN free AS f ON f.sku = m.part AND f.pool = p.pool
     ), bound AS (
         SELECT DISTINCT ON (channel, sku) *, least(buffer, greatest(free, 0)) AS kept FROM pooled
         ORDER BY channel, sku, free, pool, part
     ), cut AS (
-        SELECT *, greatest(free, 0) - kept AS left_over, CASE WHEN greatest(free, 0) - kept > leave
-            THEN least((greatest(free, 0) - kept) * share / 10000, at_most) ELSE 0 END AS quantity
+        SELECT *, channel || '/' || sku AS key, greatest(free, 0) - kept AS left_over,
+               CASE WHEN greatest(free, 0) - kept > leave
+                    THEN least((greatest(free, 0) - kept) * share / 10000, at_most) ELSE 0 END AS quantity
         FROM bound
+    ), known AS (
+        SELECT w.sku, e.* FROM (SELECT DISTINCT sku FROM pg_temp.turn_wanted) AS w CROSS JOIN LATERAL (
+            SELECT id, key, content, deleted_at IS NOT NULL AS gone FROM entity
+            WHERE kind = 'sellable' AND content ? 'sku' AND content ->> 'sku' = w.sku OFFSET 0
+        ) AS e
+    ), made AS (
+        SELECT known.id, coalesce(known.key, cut.key) AS key, coalesce(known.sku, cut.sku) AS sku,
+               cut.key IS NULL AS withdrawn, cut.quantity, known.gone, known.content AS was,
+            jsonb_strip_nulls(jsonb_build_object(
+            'key', cut.key, 'channel', channel, 'sku', cut.sku, 'quantity', quantity,
+            'on_hand', nullif(on_hand, 0), 'moved', nullif(moved, 0), 'allocated', nullif(allocated, 0),
+            'safety_stock', nullif(safety_stock, 0), 'reserved', nullif(reserved, 0), 'unbooked', nullif(unbooked, 0),
+            'free', nullif(free, 0), 'buffer', nullif(kept, 0), 'withheld', nullif(left_over - quantity, 0),
+            'policy', nullif(policy, 'shared'), 'pool', nullif(pool, '*'),
+            'backorderable', CASE WHEN backorderable THEN true END,
+            'limiting_part', nullif(part, cut.sku), 'part_units', nullif(part_units, 1), 'sold_there',
+            nullif(coalesce((known.content ->> 'sold_there')::bigint, 0) + (sold.key IS NOT NULL)::int, 0)
+        )) AS content
+        FROM cut FULL JOIN known ON known.key = cut.key
+        LEFT JOIN pg_temp.sold_there AS sold ON sold.key = cut.key
     )
-    SELECT channel || '/' || sku, quantity, jsonb_strip_nulls(jsonb_build_object(
-        'key', channel || '/' || sku, 'channel', channel, 'sku', sku, 'quantity', quantity,
-        'on_hand', nullif(on_hand, 0), 'moved', nullif(moved, 0), 'allocated', nullif(allocated, 0),
-        'safety_stock', nullif(safety_stock, 0), 'reserved', nullif(reserved, 0), 'unbooked', nullif(unbooked, 0),
-        'free', nullif(free, 0), 'buffer', nullif(kept, 0), 'withheld', nullif(left_over - quantity, 0),
-        'policy', nullif(policy, 'shared'), 'pool', nullif(pool, '*'),
-        'backorderable', CASE WHEN backorderable THEN true END,
-        'limiting_part', nullif(part, sku), 'part_units', nullif(part_units, 1), 'sold_there',
-        nullif(coalesce(sold_before, 0) + (sold.key IS NOT NULL)::int, 0)
-    )) FROM cut LEFT JOIN pg_temp.sold_there AS sold ON sold.key = cut.channel || '/' || cut.sku
-    LEFT JOIN LATERAL (
-        SELECT (e.content ->> 'sold_there')::bigint AS sold_before FROM entity AS e
-        WHERE e.kind = 'sellable' AND e.key = cut.channel || '/' || cut.sku OFFSET 0
-    ) AS known ON true
+    SELECT id, key, sku, CASE WHEN NOT withdrawn THEN content END,
+           withdrawn OR coalesce(NOT gone AND quantity < (was ->> 'quantity')::bigint, false)
+    FROM made WHERE CASE WHEN withdrawn THEN NOT gone ELSE gone IS NOT FALSE OR was <> content END
 """)
+# New ones of a SKU lie side by side: when its count changes they change together, on one page instead of on many.
 _WRITE = text("""
-    WITH news AS (
-        SELECT m.key, m.content, coalesce(e.deleted_at IS NULL
-               AND m.quantity < (e.content ->> 'quantity')::bigint, false) AS urgent
-        FROM pg_temp.turn_offer AS m LEFT JOIN LATERAL (
-            SELECT id, content, deleted_at FROM entity WHERE kind = 'sellable' AND key = m.key OFFSET 0
-        ) AS e ON true
-        WHERE e.id IS NULL OR e.deleted_at IS NOT NULL OR e.content <> m.content
-    ), written AS (
-        INSERT INTO entity AS e (kind, key, version, content, hash, system)
+    WITH changed AS (
+        UPDATE entity AS e SET version = e.version + 1, updated_at = now(), content = coalesce(m.content, e.content),
+            hash = CASE WHEN m.content IS NULL THEN e.hash ELSE m.hash END,
+            deleted_at = CASE WHEN m.content IS NULL THEN now() END
+        FROM (SELECT id, content, urgent, substring(sha256(convert_to(content::text, 'UTF8')) FOR 16) AS hash
+              FROM pg_temp.turn_offer WHERE id IS NOT NULL) AS m WHERE e.id = m.id
+        RETURNING e.id, e.version, e.deleted_at IS NOT NULL AS deleted, m.urgent
+    ), made AS (
+        INSERT INTO entity (kind, key, version, content, hash, system)
         SELECT 'sellable', key, 1, content, substring(sha256(convert_to(content::text, 'UTF8')) FOR 16), :system
-        FROM news ORDER BY key
-        ON CONFLICT (kind, key) DO UPDATE SET version = e.version + 1, content = excluded.content, hash = excluded.hash,
-            updated_at = now(), deleted_at = NULL
-        RETURNING id, key, version
-    ), gone AS (
-        UPDATE entity AS e SET version = e.version + 1, deleted_at = now(), updated_at = now()
-        FROM (
-            SELECT e.id FROM (SELECT DISTINCT sku FROM pg_temp.turn_wanted) AS w CROSS JOIN LATERAL (
-                SELECT id, key FROM entity WHERE kind = 'sellable' AND content ? 'sku' AND content ->> 'sku' = w.sku
-                    AND deleted_at IS NULL OFFSET 0
-            ) AS e LEFT JOIN pg_temp.turn_offer AS m ON m.key = e.key WHERE m.key IS NULL
-        ) AS left_over WHERE e.id = left_over.id
-        RETURNING e.id, e.version
+        FROM pg_temp.turn_offer WHERE id IS NULL ORDER BY sku, key
+        RETURNING id, version
     ), fed AS (
         INSERT INTO change_feed (entity_id, kind, version, system, deleted, urgent)
-        SELECT w.id, 'sellable', w.version, :system, false, n.urgent FROM written AS w JOIN news AS n ON n.key = w.key
-        UNION ALL SELECT id, 'sellable', version, :system, true, true FROM gone
+        SELECT id, 'sellable', version, :system, deleted, urgent FROM changed
+        UNION ALL SELECT id, 'sellable', version, :system, false, false FROM made
     )
-    SELECT (SELECT count(*) FROM written) + (SELECT count(*) FROM gone)
+    SELECT (SELECT count(*) FROM changed) + (SELECT count(*) FROM made)
 """)
 # A channel lowers its own number with every order, and may raise it when one is called off. What it was last sent is
 # then not what it shows, whatever our number comes to: so the count of such changes is part of what the ledger
@@ -155,6 +158,4 @@ def write_offers(connection: Connection, *, many: bool) -> int:
     if many:
         connection.exec_driver_sql("ANALYZE pg_temp.turn_part")
     connection.execute(_MADE)
-    if many:
-        connection.exec_driver_sql("ANALYZE pg_temp.turn_offer")
     return int(connection.scalar(_WRITE, {"system": HUB}) or 0)
