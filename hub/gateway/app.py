@@ -77,7 +77,7 @@ class Gateway:
         self._max_bytes = max_bytes
         self._doors_every = doors_every
         url = hub.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self._arrivals = Arrivals(url)
+        self._arrivals = Arrivals(url, within=ANSWER_WITHIN)
         self._doors: dict[str, Door] | None = None
         self._looking: asyncio.Task[None] | None = None
         self.counters = Counters()
@@ -184,11 +184,9 @@ class Gateway:
             # genuine, and of no interest to any flow: the sender must not repeat it
             return _Answer(200, "no_flow" if events else "unknown_topic"), {"stored": 0}
         try:
-            async with asyncio.timeout(ANSWER_WITHIN):
-                new = await self._arrivals.store(arrivals)
-        except (StoreDown, TimeoutError) as error:
-            reason = str(error) or "storing took too long"
-            raise _Answer(503, "store_down", reason, ((b"retry-after", b"5"),)) from None
+            new = await self._arrivals.store(arrivals)
+        except StoreDown as error:
+            raise _Answer(503, "store_down", str(error), ((b"retry-after", b"5"),)) from None
         except NotStorable as error:
             raise _Answer(400, "not_storable", str(error)) from None
         return _Answer(200, "stored" if any(new) else "duplicate"), {"stored": sum(new)}
