@@ -45,7 +45,19 @@ def run(
     """
     assert (seconds is None) != (transactions is None)
     bound = ["-T", str(seconds)] if seconds is not None else ["-t", str(transactions)]
-    words = [command(), "-n", "-M", "prepared", "-c", str(clients), "-j", str(min(clients, 2)), "-f", str(script), *bound]
+    words = [
+        command(),
+        "-n",
+        "-M",
+        "prepared",
+        "-c",
+        str(clients),
+        "-j",
+        str(min(clients, 2)),
+        "-f",
+        str(script),
+        *bound,
+    ]
     for name, value in (variables or {}).items():
         words += ["-D", f"{name}={value}"]
     told = subprocess.run([*words, url], capture_output=True, text=True, check=False)

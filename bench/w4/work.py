@@ -30,9 +30,10 @@ import psycopg
 from rich.console import Console
 
 from bench import pgbench
+from bench.calls import Took, call_all
 from bench.processes import ROOT
 from bench.result import Plan, Result, ratio, show
-from bench.w4.calls import Took, bodies, call_all, signed
+from bench.w4.events import bodies, signed
 from bench.w4.shop import build
 from hub.home import Home
 from hub.postgres import EmbeddedPostgres
@@ -44,7 +45,7 @@ TWICE = 100
 """One call in so many is sent a second time at the end."""
 _HELD = {
     "gateway": "SELECT i.event_id, b.body FROM intake AS i JOIN intake_body AS b ON b.intake_id = i.id "
-    "WHERE starts_with(i.event_id, %s) ORDER BY i.event_id COLLATE \"C\"",
+    'WHERE starts_with(i.event_id, %s) ORDER BY i.event_id COLLATE "C"',
     "bare": 'SELECT id, body FROM bare_{} WHERE starts_with(id, %s) ORDER BY id COLLATE "C"',
 }
 
@@ -54,7 +55,8 @@ def serving(url: str, base: Path, variant: str) -> Iterator[int]:
     """The port of a running variant."""
     port_file = base / f"port-{variant}"
     started = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "bench.w4.shop", url, str(base), variant, str(port_file)], cwd=ROOT
+        [sys.executable, "-W", "ignore", "-m", "bench.w4.shop", url, str(base), variant, str(port_file)],
+        cwd=ROOT,
     )
     try:
         until = time.monotonic() + 60
