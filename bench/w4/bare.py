@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
 from typing import Any
+
+import orjson
 
 from bench.w4.shop import HEADER, SECRET
 
-_TABLE = "CREATE TABLE IF NOT EXISTS bare_event (id text PRIMARY KEY, body bytea NOT NULL)"
+_TABLE = "CREATE TABLE IF NOT EXISTS bare_{} (id text PRIMARY KEY, body bytea NOT NULL)"
 
 
 class _Group:
@@ -42,9 +43,9 @@ class _Group:
         import asyncpg
 
         connection = await asyncpg.connect(self._url)
-        await connection.execute(_TABLE)
+        await connection.execute(_TABLE.format("asyncpg"))
         insert = await connection.prepare(
-            "INSERT INTO bare_event SELECT * FROM unnest($1::text[], $2::bytea[]) ON CONFLICT DO NOTHING"
+            "INSERT INTO bare_asyncpg SELECT * FROM unnest($1::text[], $2::bytea[]) ON CONFLICT DO NOTHING"
         )
         return insert.fetch
 
@@ -52,11 +53,11 @@ class _Group:
         import psycopg
 
         connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
-        await connection.execute(_TABLE)
+        await connection.execute(_TABLE.format("psycopg").encode())
 
         async def insert(ids: list[str], bodies: list[bytes]) -> None:
             await connection.execute(
-                "INSERT INTO bare_event SELECT * FROM unnest(%b::text[], %b::bytea[]) ON CONFLICT DO NOTHING",
+                "INSERT INTO bare_psycopg SELECT * FROM unnest(%b::text[], %b::bytea[]) ON CONFLICT DO NOTHING",
                 [ids, bodies],
             )
 
@@ -79,7 +80,7 @@ def application(variant: str, url: str) -> Any:
         given = dict(scope["headers"]).get(header, b"").decode()
         good = hmac.compare_digest(hmac.digest(SECRET.encode(), body, "sha256").hex(), given)
         if good:
-            await group.add(json.loads(body)["id"], body)
+            await group.add(orjson.loads(body)["id"], body)
         await send(
             {
                 "type": "http.response.start",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import wrap_future
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Engine
+from starlette.concurrency import run_in_threadpool
 
 from hub.api.describe import answers
 from hub.api.entities import json_answer, utc
@@ -16,6 +18,8 @@ from hub.api.kinds import EntityKey, Plain
 from hub.api.problems import Problem
 from hub.api.security import Caller, not_allowed, requires
 from hub.api.turns import Turns
+from hub.stock.claims import Claim
+from hub.stock.queues import queues_of
 from hub.stock.reservations import (
     LONGEST,
     NotEnough,
@@ -24,7 +28,6 @@ from hub.stock.reservations import (
     Reserved,
     confirm,
     release,
-    reserve,
     reserved,
 )
 from hub.words import Words
@@ -89,7 +92,7 @@ def router(engine: Engine, turns: Turns) -> APIRouter:
         ),
         openapi_extra=scope,
     )  # fmt: skip
-    def make(
+    async def make(
         wanted: Wanted,
         idempotency_key: Annotated[str, Header(
             min_length=1, max_length=202, pattern=r"^[\x21-\x7e]+$",
@@ -98,7 +101,7 @@ def router(engine: Engine, turns: Turns) -> APIRouter:
         caller: Annotated[Caller, Depends(_may_reserve)],
     ) -> Response:  # fmt: skip
         caller.must(f"reserve:{wanted.channel}")
-        return _answer(desk.make(_unquoted(idempotency_key), wanted))
+        return _answer(await desk.make(_unquoted(idempotency_key), wanted))
 
     @routes.get(
         "/{key:path}", operation_id="reservation", summary="取り置きを取得 / Read a reservation",
@@ -145,13 +148,17 @@ class _Desk:
 
     def __init__(self, engine: Engine, turns: Turns) -> None:
         self._engine = engine
+        self._queues = queues_of(engine)
         self._turns = turns
 
-    def make(self, key: str, wanted: Wanted) -> Reserved:
+    async def make(self, key: str, wanted: Wanted) -> Reserved:
+        """No thread waits for it: callers of one SKU are decided for together, hundreds at a time."""
         try:
-            held = reserve(
-                self._engine, sku=wanted.sku, quantity=wanted.quantity, channel=wanted.channel, key=key,
-                ttl=timedelta(seconds=wanted.expires_in), location=wanted.location, refresh=self._turns.catch_up,
+            held = await self._take(
+                Claim(
+                    wanted.sku, wanted.quantity, wanted.channel, timedelta(seconds=wanted.expires_in), wanted.location,
+                    key,
+                )
             )  # fmt: skip
         except NotEnough as error:
             raise Problem("not_enough", error.words, available=error.left) from None
@@ -167,9 +174,18 @@ class _Desk:
         if wanted.order_key is not None and held.order_key != wanted.order_key:
             if held.state != "open":
                 raise Problem("key_reused")
-            return self._confirm(key, wanted.order_key)
+            return await run_in_threadpool(self._confirm, key, wanted.order_key)
         self._turns.soon()
         return held
+
+    async def _take(self, claim: Claim) -> Reserved:
+        try:
+            return await wrap_future(self._queues.ask(claim))
+        except NotEnough as error:
+            if not error.stale:
+                raise
+        await run_in_threadpool(self._turns.catch_up)
+        return await wrap_future(self._queues.ask(claim))
 
     def one(self, key: str, caller: Caller) -> Reserved:
         with self._engine.connect() as connection:

@@ -60,7 +60,7 @@ def gateway(
         where = f"http://{host}:{listener.getsockname()[1]}"
         good(Words(f"Webhookを受け付けています: {where}/webhooks/システム名、API: {where}/api/v1/docs",
                    f"taking webhooks at {where}/webhooks/SYSTEM, the API is at {where}/api/v1/docs").say())  # fmt: skip
-        server(hub, max_bytes=megabytes * 1024 * 1024).run(sockets=[listener])
+        server(hub, max_bytes=megabytes * 1024 * 1024, alone=True).run(sockets=[listener])
 
 
 def worker(

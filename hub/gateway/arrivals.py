@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 import psycopg
 import structlog
-from psycopg.rows import tuple_row
 
 from connectors.contract import Event
 from hub.gateway.doors import Door
+from hub.gateway.line import Line, bytes_list, text_list
 from hub.intake import place_of_records
 from hub.jobs.queue import Job, wake_sql
 
@@ -46,7 +47,7 @@ class NotStorable(Exception):
     """The event holds what PostgreSQL cannot keep (a NUL character)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Arrival:
     """One event to be stored: a page of the flow that takes it in.
 
@@ -70,16 +71,6 @@ class Arrival:
     @property
     def key(self) -> tuple[str, str]:
         return self.job.system, self.event_id
-
-    def row(self) -> tuple[Any, ...]:
-        job = self.job.row()
-        return (
-            self.job.system, self.job.flow, self.source, self.event_id, self.sha256, self.size, self.occurred_at,
-            orjson.dumps(list(self.fetch)).decode() if self.fetch else "",
-            orjson.dumps(list(self.deleted)).decode() if self.deleted else "",
-            _ALL if self.records is False else orjson.dumps({"records": self.records}).decode(),
-            self.body, self.raw, job["queue"], job["task"], job["priority"], job["name"], job["args"],
-        )  # fmt: skip
 
 
 def arrivals_of(door: Door, events: Sequence[Event], body: bytes) -> list[Arrival]:
@@ -119,119 +110,193 @@ def _place(event: Event, body: bytes) -> list[str] | Literal[False] | None:
     return False if place is None else place
 
 
-_COLUMNS = {
-    "system": "text", "flow": "text", "source": "text", "event_id": "text", "sha256": "bytea", "size": "bigint",
-    "occurred_at": "timestamptz", "ask_for": "text", "gone": "text", "params": "text", "body": "bytea",
-    "raw": "bytea", "queue": "text", "task": "text", "priority": "int", "name": "text", "args": "text",
+# What all events of a way have in common is said once for the group.
+_WAYS = ("system", "flow", "source", "queue", "task", "priority", "name", "args")
+_EVENTS = {
+    "way": "text", "event_id": "text", "sha256": "bytea", "size": "text", "occurred_at": "text", "ask_for": "text",
+    "gone": "text", "params": "text", "body": "bytea", "raw": "bytea",
 }  # fmt: skip
+_TYPES = [*("text[]" for _ in _WAYS), *(f"{kind}[]" for kind in _EVENTS.values())]
+_PLACES = [f"${number}" for number in range(1, len(_TYPES) + 1)]
 _LIST = "CASE WHEN {0} = '' THEN '{{}}' ELSE ARRAY(SELECT jsonb_array_elements_text({0}::jsonb)) END"
 _STORE = f"""
-    WITH came AS (
-        SELECT * FROM unnest({", ".join(f"%b::{kind}[]" for kind in _COLUMNS.values())})
-                 WITH ORDINALITY AS c({", ".join(_COLUMNS)}, n)
+    WITH ways AS (
+        SELECT * FROM unnest({", ".join(_PLACES[: len(_WAYS)])}) WITH ORDINALITY AS w({", ".join(_WAYS)}, way)
+    ), came AS (
+        SELECT w.system, w.flow, w.source, c.* FROM unnest({", ".join(_PLACES[len(_WAYS) :])})
+            WITH ORDINALITY AS c({", ".join(_EVENTS)}, n) JOIN ways AS w ON w.way = c.way::bigint
     ), stored AS (
         INSERT INTO intake (system, flow, source, name, media_type, sha256, size, event_id, occurred_at, fetch_ids,
                             deleted, params)
-        SELECT system, flow, source, event_id, '{MEDIA_TYPE}', sha256, size, event_id, occurred_at,
-               {_LIST.format("ask_for")}, {_LIST.format("gone")},
-               params::jsonb
+        SELECT system, flow, source, event_id, '{MEDIA_TYPE}', sha256, size::bigint, event_id,
+               occurred_at::timestamptz, {_LIST.format("ask_for")}, {_LIST.format("gone")}, params::jsonb
         FROM came ORDER BY n
         ON CONFLICT (system, event_id) WHERE event_id IS NOT NULL DO NOTHING
         RETURNING id, system, event_id
     ), new AS (
-        SELECT s.id, c.* FROM stored AS s JOIN came AS c ON c.system = s.system AND c.event_id = s.event_id
+        SELECT s.id, c.n, c.way, c.body, c.raw
+        FROM stored AS s JOIN came AS c ON c.system = s.system AND c.event_id = s.event_id
     ), kept AS (
         INSERT INTO intake_body (intake_id, part, body)
         SELECT id, 0, body FROM new UNION ALL SELECT id, -1, raw FROM new WHERE raw IS NOT NULL
-    ), {wake_sql("new")}
-    SELECT system, event_id, (SELECT count(*) FROM told) FROM stored
+    ), due AS (
+        SELECT queue, task, priority::int AS priority, name, args FROM ways
+        WHERE way IN (SELECT way::bigint FROM new)
+    ), {wake_sql("due")}
+    SELECT n, (SELECT count(*) FROM told) FROM new
 """  # noqa: S608  (all parts are ours)
 
 
-class Arrivals:
-    """Stores events over one connection of its own. Started by the first event; `close` ends it."""
+def _lists(arrivals: Sequence[Arrival]) -> list[bytes]:
+    """The statement's parameters."""
+    ways: dict[tuple[int, str], tuple[str, Job]] = {}
+    numbers = []
+    for one in arrivals:
+        # a door gives the same job again and again
+        way = ways.setdefault((id(one.job), one.source), (str(len(ways) + 1), one.job))
+        numbers.append(way[0])
+    jobs = [(job, source, job.row()) for (_, source), (_, job) in ways.items()]
+    return [
+        text_list([job.system for job, _, _ in jobs]),
+        text_list([job.flow for job, _, _ in jobs]),
+        text_list([source for _, source, _ in jobs]),
+        *(text_list([str(row[name]) for _, _, row in jobs]) for name in _WAYS[3:]),
+        text_list(numbers),
+        text_list([one.event_id for one in arrivals]),
+        bytes_list([one.sha256 for one in arrivals]),
+        text_list([str(one.size) for one in arrivals]),
+        text_list([None if one.occurred_at is None else one.occurred_at.isoformat() for one in arrivals]),
+        text_list([orjson.dumps(list(one.fetch)).decode() if one.fetch else "" for one in arrivals]),
+        text_list([orjson.dumps(list(one.deleted)).decode() if one.deleted else "" for one in arrivals]),
+        text_list(
+            [_ALL if one.records is False else orjson.dumps({"records": one.records}).decode() for one in arrivals]
+        ),
+        bytes_list([one.body for one in arrivals]),
+        bytes_list([one.raw for one in arrivals]),
+    ]
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._waiting: list[tuple[Arrival, asyncio.Future[bool]]] = []
+
+class _Call:
+    """The events of one call, and who waits for them."""
+
+    __slots__ = ("answer", "arrivals", "came")
+
+    def __init__(self, arrivals: Sequence[Arrival], answer: asyncio.Future[list[bool]], came: float) -> None:
+        self.arrivals = arrivals
+        self.answer = answer
+        self.came = came
+
+
+class Arrivals:
+    """Stores events over one connection of its own. Started by the first event; `close` ends it.
+
+    within  seconds after which a call is told that nothing can be stored; it may be stored after all
+    """
+
+    def __init__(self, url: str, *, within: float = 4.0) -> None:
+        self._line = Line(url, "tsunagi-gateway", _STORE, _TYPES)
+        self._within = within
+        self._waiting: deque[_Call] = deque()
+        self._events_waiting = 0
         self._came = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.commits = 0
         self.events = 0
 
     async def store(self, arrivals: Sequence[Arrival]) -> list[bool]:
         """Whether each event was new. Raises StoreDown or NotStorable; an event may be stored in spite of StoreDown."""
-        if len(self._waiting) + len(arrivals) > AT_MOST_WAITING:
+        if self._events_waiting + len(arrivals) > AT_MOST_WAITING:
             raise StoreDown("too many events are waiting")
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="arrivals")
         loop = asyncio.get_running_loop()
-        futures = [loop.create_future() for _ in arrivals]
-        self._waiting += zip(arrivals, futures, strict=True)
+        if not self._tasks:
+            self._tasks = [
+                loop.create_task(self._run(), name="arrivals"), loop.create_task(self._look(), name="arrivals late"),
+            ]  # fmt: skip
+        call = _Call(arrivals, loop.create_future(), loop.time())
+        self._waiting.append(call)
+        self._events_waiting += len(arrivals)
         self._came.set()
-        done = await asyncio.gather(*futures, return_exceptions=True)
-        for one in done:
-            if isinstance(one, BaseException):
-                raise one
-        return [bool(one) for one in done]
+        return await call.answer
 
     async def close(self) -> None:
         """Store what waits, then end."""
-        if self._task is not None:
-            while self._waiting:
-                await asyncio.sleep(0.01)
-            self._task.cancel()
+        while self._tasks and self._waiting:
+            await asyncio.sleep(0.01)
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
-        if self._connection is not None:
-            await self._connection.close()
+                await task
+        await self._line.close()
 
     async def _run(self) -> None:
         while True:
             await self._came.wait()
             self._came.clear()
             while self._waiting:
-                batch = self._waiting[:TOGETHER]
-                await self._commit(batch)
-                del self._waiting[: len(batch)]
+                calls, events = self._next()
+                await self._commit(calls)
+                for _ in calls:  # while it runs, who comes too late for it can be told so
+                    self._waiting.popleft()
+                self._events_waiting -= events
 
-    async def _commit(self, batch: Sequence[tuple[Arrival, asyncio.Future[bool]]]) -> None:
+    def _next(self) -> tuple[list[_Call], int]:
+        """The calls of the next commit, and how many events they bring; a call is never torn apart."""
+        calls: list[_Call] = []
+        events = 0
+        for call in self._waiting:
+            if calls and events + len(call.arrivals) > TOGETHER:
+                break
+            calls.append(call)
+            events += len(call.arrivals)
+        return calls, events
+
+    async def _look(self) -> None:
+        """Tell those that wait too long. One look around now and then costs less than an alarm for each call."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._within / 8)
+            for call in self._waiting:
+                if call.came + self._within > loop.time():
+                    break
+                if not call.answer.done():
+                    call.answer.set_exception(StoreDown("storing took too long"))
+
+    async def _commit(self, calls: Sequence[_Call]) -> None:
         first: dict[tuple[str, str], Arrival] = {}
-        for arrival, _ in batch:
-            first.setdefault(arrival.key, arrival)
-        outcome: set[tuple[str, str]] | Exception
+        for call in calls:
+            for arrival in call.arrivals:
+                first.setdefault(arrival.key, arrival)
+        outcome: set[int] | Exception
         try:
             outcome = await self._write(list(first.values()))
-        except psycopg.DataError as error:
-            if len(batch) > 1:  # one event must not keep the others out
-                for one in batch:
-                    await self._commit([one])
+        except (psycopg.DataError, UnicodeEncodeError) as error:
+            if len(calls) > 1:  # one event must not keep the others out
+                for call in calls:
+                    await self._commit([call])
                 return
-            outcome = NotStorable(str(error.diag.message_primary))
+            outcome = NotStorable(
+                str(error.diag.message_primary) if isinstance(error, psycopg.Error) else "no valid Unicode"
+            )
         except (psycopg.Error, OSError) as error:
             log.warning(
                 "nothing can be stored", error=type(error).__name__, sqlstate=getattr(error, "sqlstate", None)
             )
             outcome = StoreDown("the database cannot store now")
-        for arrival, future in batch:
-            if future.done():
+        except Exception:  # a bug here must not leave everybody after it without an answer
+            log.exception("nothing can be stored")
+            outcome = StoreDown("the hub cannot store now")
+        for call in calls:
+            if call.answer.done():
                 continue
             if isinstance(outcome, Exception):
-                future.set_exception(outcome)
+                call.answer.set_exception(outcome)
             else:
-                future.set_result(arrival.key in outcome and first[arrival.key] is arrival)
+                call.answer.set_result([id(arrival) in outcome for arrival in call.arrivals])
 
-    async def _write(self, arrivals: Sequence[Arrival]) -> set[tuple[str, str]]:
-        if self._connection is None or self._connection.broken or self._connection.closed:
-            self._connection = await psycopg.AsyncConnection.connect(
-                self._url, autocommit=True, row_factory=tuple_row, application_name="tsunagi-gateway",
-                connect_timeout=5,
-            )  # fmt: skip
-        columns = list(zip(*(arrival.row() for arrival in arrivals), strict=True))
-        found = await self._connection.execute(_STORE, [list(column) for column in columns])
-        rows = await found.fetchall()
+    async def _write(self, arrivals: Sequence[Arrival]) -> set[int]:
+        """Store them in one transaction; the `id()` of those that were new."""
+        rows = await self._line.run(*_lists(arrivals))
         self.commits += 1
         self.events += len(arrivals)
-        return {(row[0], row[1]) for row in rows}
+        return {id(arrivals[int(row[0] or b"0") - 1]) for row in rows}

@@ -20,10 +20,10 @@ log = structlog.get_logger("tsunagi.gateway")
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """The flow that takes in the events of one source."""
+    """The flow that takes in the events of one source: what carries on events with records, and those without."""
 
-    flow: str
-    lane: Lane
+    take_in: Job
+    fetch: Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Door:
         way = self.ways.get(event.source)
         if way is None:
             return None
-        return Job(Task.FETCH if event.fetch else Task.TAKE_IN, self.system, way.flow, way.lane)
+        return way.fetch if event.fetch else way.take_in
 
 
 def load_doors(hub: Hub) -> dict[str, Door]:
@@ -77,5 +77,5 @@ def _ways(hub: Hub, name: str) -> dict[str, Way]:
         except Exception as error:  # noqa: BLE001  (events are stored all the same, for when the mapping is mended)
             log.warning("flow cannot take in", system=name, flow=flow_name, reason=str(error))
             lane = Lane.BULK
-        ways[flow.pull] = Way(flow_name, lane)
+        ways[flow.pull] = Way(*(Job(task, name, flow_name, lane) for task in (Task.TAKE_IN, Task.FETCH)))
     return ways

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import threading
@@ -39,6 +40,15 @@ def bind(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """Ends by itself when told to; uvicorn would send itself the signal again afterwards and die by it."""
 
+    alone = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.alone:
+            # What was loaded stays. Looking through all of it for garbage holds up every call for a tenth of a second
+            gc.collect()
+            gc.freeze()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
@@ -54,9 +64,13 @@ def server(
     max_bytes: int = MAX_BYTES,
     application: Callable[..., object] | None = None,
     loop: Literal["auto", "asyncio"] = "auto",
+    alone: bool = False,
 ) -> uvicorn.Server:
-    """The server, to be run with `run(sockets=[bind(...)])` or `serve(...)`. It ends cleanly on SIGTERM and SIGINT."""
-    return _Server(
+    """The server, to be run with `run(sockets=[bind(...)])` or `serve(...)`. It ends cleanly on SIGTERM and SIGINT.
+
+    `alone`: the process does nothing else, and what it has loaded is never let go.
+    """
+    made = _Server(
         uvicorn.Config(
             application or Gateway(hub, other=beside_webhooks(hub), max_bytes=max_bytes),
             loop=loop,
@@ -71,3 +85,5 @@ def server(
             timeout_graceful_shutdown=10,
         )
     )
+    made.alone = alone
+    return made

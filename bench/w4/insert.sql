@@ -1,0 +1,1 @@
+INSERT INTO one_row (body) VALUES (:body);

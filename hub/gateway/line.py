@@ -1,0 +1,132 @@
+"""A line to PostgreSQL for one statement that is run over and over: prepared once, its lists sent in binary.
+
+The statement is planned once, and a list of values costs one join of bytes: the driver's own way over its adapters,
+cursors and waits took more of a webhook than its signature. Everything else (the address, TLS, passwords, errors) is
+psycopg's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from struct import Struct
+
+import psycopg
+from psycopg import errors, pq
+
+__all__ = ["Line", "bytes_list", "text_list"]
+
+_HEAD = Struct(">iiIii")
+_LENGTH = Struct(">i")
+_NULL = _LENGTH.pack(-1)
+_TEXT, _BYTEA = 25, 17
+_STATEMENT = b"line"
+
+
+def _array(kind: int, values: Sequence[bytes | None]) -> bytes:
+    """A list as PostgreSQL's arrays are sent in binary (src/backend/utils/adt/arrayfuncs.c, array_recv)."""
+    length = _LENGTH.pack
+    parts = [_HEAD.pack(1, 1, kind, len(values), 1) if values else _HEAD.pack(0, 0, kind, 0, 0)[:12]]
+    for value in values:
+        if value is None:
+            parts.append(_NULL)
+        else:
+            parts += (length(len(value)), value)
+    return b"".join(parts)
+
+
+def text_list(values: Iterable[str | None]) -> bytes:
+    """A `text[]`. Raises UnicodeEncodeError for half a surrogate pair."""
+    return _array(_TEXT, [None if value is None else value.encode() for value in values])
+
+
+def bytes_list(values: Sequence[bytes | None]) -> bytes:
+    """A `bytea[]`."""
+    return _array(_BYTEA, values)
+
+
+class Line:
+    """Opened by the first run, and again after it broke. One run at a time.
+
+    statement   with parameters $1, $2, ... of these types; every one is sent in binary
+    name        what the session is called (`application_name`)
+    """
+
+    def __init__(self, url: str, name: str, statement: str, types: Sequence[str]) -> None:
+        self._url = url
+        self._name = name
+        self._prepare = f"PREPARE {_STATEMENT.decode()} ({', '.join(types)}) AS {statement}"
+        self._formats = [pq.Format.BINARY] * len(types)
+        self._connection: psycopg.AsyncConnection | None = None
+
+    async def run(self, *values: bytes) -> list[tuple[bytes | None, ...]]:
+        """The rows the statement gives, their values as text. It is committed when this returns.
+
+        Raises psycopg.Error, of the server or because it is away; OSError.
+        """
+        connection = self._connection
+        if connection is None or connection.closed or connection.pgconn.status != pq.ConnStatus.OK:
+            connection = await self._open()
+        try:
+            result = await self._ask(connection.pgconn, values)
+        except BaseException:
+            await self.close()  # what it is in the middle of is not known: the next run begins anew
+            raise
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            raise errors.error_from_result(result)
+        get, columns = result.get_value, range(result.nfields)
+        return [tuple(get(row, column) for column in columns) for row in range(result.ntuples)]
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _open(self) -> psycopg.AsyncConnection:
+        await self.close()
+        connection = await psycopg.AsyncConnection.connect(
+            self._url, autocommit=True, application_name=self._name, connect_timeout=5
+        )
+        self._connection = connection
+        # lists of every length go the same way: planning it anew each time would cost more than running it
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        await connection.execute(self._prepare.encode())
+        return connection
+
+    async def _ask(self, line: pq.abc.PGconn, values: Sequence[bytes]) -> pq.abc.PGresult:
+        line.send_query_prepared(_STATEMENT, list(values), self._formats)
+        loop, number = asyncio.get_running_loop(), line.socket
+        while line.flush():  # a large group does not fit into the socket at once
+            await _ready(loop, number, writing=True)
+            line.consume_input()
+        found: pq.abc.PGresult | None = None
+        while True:
+            while line.is_busy():
+                await _ready(loop, number)
+                line.consume_input()
+            result = line.get_result()
+            if result is None:
+                if found is None:
+                    raise psycopg.OperationalError("the server gave no answer")
+                return found
+            found = result
+
+
+async def _ready(loop: asyncio.AbstractEventLoop, number: int, *, writing: bool = False) -> None:
+    """Return when there is something to read; or, with `writing`, also when there is room to write."""
+    came: asyncio.Future[None] = loop.create_future()
+
+    def tell() -> None:
+        if not came.done():
+            came.set_result(None)
+
+    loop.add_reader(number, tell)
+    if writing:
+        loop.add_writer(number, tell)
+    try:
+        await came
+    finally:
+        loop.remove_reader(number)
+        if writing:
+            loop.remove_writer(number)
