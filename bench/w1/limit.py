@@ -73,7 +73,8 @@ def _party(prefix: str, code: str, kana: str, phone: str, name: str, *, email: b
 
 
 def _list(*members: pl.Expr) -> pl.Expr:
-    made = pl.concat_list(members).list.drop_nulls()
+    # concat_list and list.drop_nulls go row by row over structs: a hundred times slower
+    made = pl.concat_arr(members).arr.to_list().list.filter(pl.element().is_not_null())
     return pl.when(made.list.len() > 0).then(made)
 
 
