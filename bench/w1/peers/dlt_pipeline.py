@@ -1,10 +1,10 @@
 """dlt: a pipeline with one resource, merged by key into a table of its own.
 
-    python -m bench.w1.peers.dlt_pipeline URL FILE FOLDER CHANNEL arrow | rows
+    python -m bench.w1.peers.dlt_pipeline URL FILE FOLDER CHANNEL text | objects
 
-Merged by `upsert`, without writing rows that did not change, both as dlt documents it. `arrow` is its fastest way into
+Merged by `upsert`, without writing rows that did not change, both as dlt documents it. `text` goes its fastest way into
 PostgreSQL, "fast loading with arrow tables and parquet": pages as arrow tables, which dlt does not walk through, and
-parquet loaded by ADBC. `rows` is what most pipelines are: pages of dicts, normalized by dlt, and CSV loaded by COPY.
+parquet loaded by ADBC. `objects` is what most pipelines are: pages of dicts, normalized by dlt, and CSV loaded by COPY.
 """
 
 from __future__ import annotations
@@ -15,21 +15,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from bench.w1.peers.entities import COLUMNS, KEYS, SCHEMA, TABLE, entities, pages
 
 PAGE = 5000
 
 
-def _arrow(file: Path, channel: str) -> Iterator[Any]:
+def _text(file: Path, channel: str) -> Iterator[Any]:
     import pyarrow as pa
 
     for page in pages(entities(file, channel), PAGE):
         yield pa.table(dict(zip(COLUMNS, map(list, zip(*page, strict=True)), strict=True)))
 
 
-def _rows(file: Path, channel: str) -> Iterator[Any]:
+def _objects(file: Path, channel: str) -> Iterator[Any]:
     for page in pages(entities(file, channel), PAGE):
-        yield [dict(zip(COLUMNS, row, strict=True)) for row in page]
+        yield [{"kind": kind, "key": key, "content": orjson.loads(content)} for kind, key, content in page]
 
 
 def main(url: str, file: Path, folder: str, channel: str, way: str) -> None:
@@ -37,14 +39,17 @@ def main(url: str, file: Path, folder: str, channel: str, way: str) -> None:
     os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "DLT_DATA_DIR": folder}
     import dlt
 
-    read, file_format = {"arrow": (_arrow, "parquet"), "rows": (_rows, "csv")}[way]
+    read, file_format, content = {"text": (_text, "parquet", "text"), "objects": (_objects, "csv", "json")}[
+        way
+    ]
+    types = dict.fromkeys(COLUMNS, "text") | {"content": content}
     pipeline = dlt.pipeline(
         "w1", pipelines_dir=folder, dataset_name=SCHEMA, destination=dlt.destinations.postgres(url)
     )
     resource = dlt.resource(
         read(file, channel), name=TABLE, primary_key=KEYS, file_format=file_format,
         write_disposition={"disposition": "merge", "strategy": "upsert", "skip_unchanged_rows": True},
-        columns={name: {"data_type": "text", "nullable": False} for name in COLUMNS},
+        columns={name: {"data_type": data_type, "nullable": False} for name, data_type in types.items()},
     )  # fmt: skip
     pipeline.run(resource).raise_on_failed_jobs()
 

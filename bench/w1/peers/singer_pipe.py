@@ -1,6 +1,6 @@
 """Singer: a tap piped into a PostgreSQL target, the two of them processes of their own.
 
-    python -m bench.w1.peers.singer_pipe URL FILE FOLDER CHANNEL
+    python -m bench.w1.peers.singer_pipe URL FILE FOLDER CHANNEL text | objects
 
 The target is Meltano's, loading by COPY, without what it adds to each row and without checking each row against the
 schema again.
@@ -16,10 +16,10 @@ from pathlib import Path
 from bench.w1.peers.entities import SCHEMA
 
 
-def main(url: str, file: str, folder: Path, channel: str) -> None:
+def main(url: str, file: str, folder: Path, channel: str, contents: str) -> None:
     """Write both settings, and become the pipe."""
     settings = {
-        "tap.json": {"file": file, "channel": channel},
+        "tap.json": {"file": file, "channel": channel, "contents": contents},
         "target.json": {
             "sqlalchemy_url": url.replace("postgresql://", "postgresql+psycopg://"), "default_target_schema": SCHEMA,
             "use_copy": True, "add_record_metadata": False, "validate_records": False, "activate_version": False,
@@ -35,4 +35,4 @@ def main(url: str, file: str, folder: Path, channel: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4])
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4], sys.argv[5])

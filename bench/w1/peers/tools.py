@@ -22,9 +22,10 @@ from bench.w1.store import CHANNEL
 __all__ = ["TOOLS", "Tool", "left_by_hand", "left_by_tool", "tools"]
 
 TOOLS = {
-    "dlt": ("dlt", "dlt_pipeline", "arrow"),
-    "dlt, rows": ("dlt", "dlt_pipeline", "rows"),
-    "Singer": ("singer", "singer_pipe"),
+    "dlt": ("dlt", "dlt_pipeline", "text"),
+    "dlt, objects": ("dlt", "dlt_pipeline", "objects"),
+    "Singer": ("singer", "singer_pipe", "text"),
+    "Singer, objects": ("singer", "singer_pipe", "objects"),
     "PyAirbyte": ("airbyte", "airbyte_cache"),
 }
 """Name: environment, module, and further words."""
