@@ -11,6 +11,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 WORKERS ?= 2
+COMPILE := -q --universal --python-version 3.11 --no-annotate --no-header --strip-extras
 PACKAGES := canonical_model mappings connectors hub dags plugins sandbox
 
 .PHONY: help setup demo test lint format type borders bench chaos kill docs schemas lock stop clean distclean
@@ -57,9 +58,11 @@ schemas: setup  ## write all JSON Schemas anew / JSON Schemaの生成
 	@$(BIN)/python bin/write_generated.py
 
 lock: setup  ## resolve requirements.lock anew from pyproject.toml / 依存関係の固定
-	@.venv/.uv/bin/uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header --strip-extras \
+	@bin/uv pip compile $(COMPILE) \
 		pyproject.toml --extra airflow --extra embedded --group test --group bench --group lint $(ARGS) -o requirements.lock
-	@! grep -n '://' requirements.lock || { echo "requirements.lock must hold no addresses" >&2; exit 1; }
+	@for peer in dlt singer airbyte; do \
+		bin/uv pip compile $(COMPILE) bench/w1/peers/$$peer.in $(ARGS) -o bench/w1/peers/$$peer.lock; done
+	@! grep -n '://' requirements.lock bench/w1/peers/*.lock || { echo "a lock must hold no addresses" >&2; exit 1; }
 
 stop:  ## stop everything that runs from TSUNAGI_HOME / 停止
 	@if [ -x $(BIN)/tsunagi ]; then $(BIN)/tsunagi stop; fi

@@ -38,7 +38,8 @@ class Machine:
         self.checkout = room / "checkout"
         (self.checkout / "bin").mkdir(parents=True)
         self.path.mkdir()
-        shutil.copy(ROOT / "bin" / "setup", self.checkout / "bin")
+        for name in ("setup", "pip-settings", "uv"):
+            shutil.copy(ROOT / "bin" / name, self.checkout / "bin")
         (self.checkout / "requirements.lock").write_text("orjson==3.11.0\n")
         (self.checkout / "pyproject.toml").write_text("")
         (room / "venv-works").touch()
