@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Self
 from weakref import WeakKeyDictionary, ref
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError as PoolTimeout
 
 from hub.stock.claims import Claim, Reserved
@@ -28,6 +29,34 @@ AT_ONCE = 8
 _Entry = tuple[Claim, Future[Reserved]]
 
 
+class _Session:
+    """One connection for all groups that are decided in a row: asking the pool for it costs a round trip each time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def taken(self, wants: list[Claim]) -> list[Reserved | HubError]:
+        """Decide a group in a transaction of its own."""
+        while True:
+            if self._connection is None or self._connection.invalidated:
+                self.__exit__()
+                self._connection = self._engine.connect()
+            try:
+                with self._connection.begin():
+                    return take(self._connection, wants)
+            except KeyTaken:  # by another transaction, which is seen now; each time another key
+                continue
+
+
 class Queues:
     """The queues of one process before one database."""
 
@@ -41,8 +70,11 @@ class Queues:
     def take(self, wanted: Claim) -> Reserved:
         """What `reserve` does, without a second look. Raises NotEnough, NotReservable, ReservationClosed."""
         answer, first = self._join(wanted)
-        if first and self._decide_next(wanted.sku):
-            self._go_on(wanted.sku)
+        if first:
+            with self._session() as session:
+                more = self._decide_next(wanted.sku, session)
+            if more:
+                self._go_on(wanted.sku)
         return answer.result()
 
     def ask(self, wanted: Claim) -> Future[Reserved]:
@@ -71,26 +103,33 @@ class Queues:
         self._threads.submit(self._decide_all, sku)
 
     def _decide_all(self, sku: str) -> None:
-        while self._decide_next(sku):
-            pass
+        with self._session() as session:
+            while self._decide_next(sku, session):
+                pass
 
-    def _decide_next(self, sku: str) -> bool:
+    def _session(self) -> _Session:
+        engine = self._engine()
+        if engine is None:
+            raise RuntimeError("the engine is gone")
+        return _Session(engine)
+
+    def _decide_next(self, sku: str, session: _Session) -> bool:
         """Decide for those who stand there by now; whether others have come meanwhile. Never raises."""
         with self._lock:
             queue = self._waiting[sku]
             group = [queue.popleft() for _ in range(min(len(queue), TOGETHER))]
-        self._decide([(wanted, answer) for wanted, answer in group if answer.set_running_or_notify_cancel()])
+        self._decide([one for one in group if one[1].set_running_or_notify_cancel()], session)
         with self._lock:
             if queue:
                 return True
             del self._waiting[sku]
             return False
 
-    def _decide(self, group: list[_Entry]) -> None:
+    def _decide(self, group: list[_Entry], session: _Session) -> None:
         if not group:
             return
         try:
-            outcomes = self._taken([wanted for wanted, _ in group])
+            outcomes = session.taken([wanted for wanted, _ in group])
         except (OperationalError, InterfaceError, PoolTimeout) as error:  # nobody can be served now
             for _, answer in group:
                 answer.set_exception(error)
@@ -99,24 +138,13 @@ class Queues:
             if len(group) == 1:
                 group[0][1].set_exception(error)
             for one in group if len(group) > 1 else ():  # what is wrong with one must not keep the others out
-                self._decide([one])
+                self._decide([one], session)
             return
         for (_, answer), outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, HubError):
                 answer.set_exception(outcome)
             else:
                 answer.set_result(outcome)
-
-    def _taken(self, wants: list[Claim]) -> list[Reserved | HubError]:
-        engine = self._engine()
-        if engine is None:
-            raise RuntimeError("the engine is gone")
-        while True:
-            try:
-                with engine.begin() as connection:
-                    return take(connection, wants)
-            except KeyTaken:  # by another transaction, which is seen now; each time another key
-                continue
 
 
 _all: WeakKeyDictionary[Engine, Queues] = WeakKeyDictionary()
