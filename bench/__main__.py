@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.pictures import draw
 from bench.result import Plan, Result, show, write
 
 HERE = Path(__file__).parent
@@ -51,9 +52,11 @@ def main() -> None:
         console.rule(name)
         results += import_module(WORKS[name]).run(plan)
         show(results, console)
-    path = HERE / "results" / ("latest.json" if wanted == list(WORKS) else f"{'-'.join(wanted)}.json")
+    whole = wanted == list(WORKS)
+    path = HERE / "results" / ("latest.json" if whole else f"{'-'.join(wanted)}.json")
     write(results, path)
-    console.print(f"written: {path}")
+    written = [path, *(draw(path, path.parent) if whole else ())]
+    console.print(f"written: {', '.join(map(str, written))}")
 
 
 if __name__ == "__main__":

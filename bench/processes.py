@@ -8,11 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-__all__ = ["ROOT", "Cost", "installed", "measured", "measured_command", "server_of"]
+__all__ = ["ROOT", "Cost", "installed", "measured", "server_of"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -100,19 +99,9 @@ def installed() -> dict[str, str]:
 
 def measured(words: list[str], server: int, python: str = sys.executable) -> Cost:
     """Run `python -m WORDS` to its end. Raises SystemExit when it fails."""
-    return measured_command([python, "-W", "ignore", "-m", *words], server)
-
-
-def measured_command(command: list[str], server: int, log: Path | None = None) -> Cost:
-    """Run a command to its end, in the root of the repository. Raises SystemExit when it fails.
-
-    log   the file that takes what it prints; told when it fails
-    """
     before, children = _server_seconds(server), resource.getrusage(resource.RUSAGE_CHILDREN)
     begun = time.perf_counter()
-    with ExitStack() as files:
-        out = None if log is None else files.enter_context(log.open("wb"))
-        process = subprocess.Popen(command, cwd=ROOT, env=installed(), stdout=out, stderr=out)
+    process = subprocess.Popen([python, "-W", "ignore", "-m", *words], cwd=ROOT, env=installed())
     peak, over = 0, threading.Event()
 
     def watch() -> None:
@@ -127,10 +116,7 @@ def measured_command(command: list[str], server: int, log: Path | None = None) -
     over.set()
     watcher.join()
     if code:
-        said = "" if log is None else log.read_text("utf-8", "replace")[-4000:]
-        raise SystemExit(
-            f"{Path(command[0]).name} {' '.join(command[1:])} ended with {code}\n{said}".rstrip()
-        )
+        raise SystemExit(f"{' '.join(words)} ended with {code}")
     time.sleep(0.2)  # backends end, and tell their head what they used
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = ended.ru_utime + ended.ru_stime - children.ru_utime - children.ru_stime

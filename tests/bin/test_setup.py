@@ -170,10 +170,28 @@ def test_settings_of_pip_reach_uv(machine: Machine) -> None:
     assert "index simple-index" in machine.log()
 
 
+def test_uv_by_itself_has_the_settings_of_pip_too(machine: Machine) -> None:
+    program = machine.checkout / "bin" / "uv"
+    env = {"PATH": f"{machine.path}:/usr/bin:/bin", "HOME": str(machine.room)}
+    early = subprocess.run([program, "pip", "list"], env=env, capture_output=True, text=True, check=False)
+    assert early.returncode == 1
+    assert "run bin/setup first" in early.stderr
+    machine.program("uv", 'echo "index $UV_DEFAULT_INDEX" >>"$HOME/log"')
+    take_uv = f'cp {machine.path}/uv "$(dirname "$0")/uv"'
+    machine.program(
+        "pip",
+        f'case "$*" in *"uv>="*) {take_uv} ;; *"global.index-url") echo simple-index ;; "config get"*) exit 1 ;; esac',
+    )
+    machine.run()
+    before = len(machine.log())
+    subprocess.run([program, "pip", "list"], env=env, check=True)
+    assert machine.log()[before:] == ["uv pip list", "index simple-index"]
+
+
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
 def test_the_scripts_are_clean_shell() -> None:
-    scripts = [ROOT / "bin" / "setup", ROOT / "bin" / "test-setup", ROOT / ".ci" / "run"]
-    subprocess.run(["shellcheck", *scripts], check=True)
+    scripts = [ROOT / "bin" / "setup", ROOT / "bin" / "uv", ROOT / "bin" / "test-setup", ROOT / ".ci" / "run"]
+    subprocess.run(["shellcheck", "-x", *scripts], check=True)
 
 
 def test_every_target_of_the_makefile_is_listed() -> None:

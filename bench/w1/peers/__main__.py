@@ -6,22 +6,25 @@ python -m bench.w1.peers [--orders 100000] [--rounds 1] [--only "dlt;Singer"]
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench.processes import Cost, measured_command, server_of
+from bench.processes import Cost, measured, server_of
 from bench.result import Plan, ratio
-from bench.w1.peers.tools import left_by_hand, left_by_tool, tools
+from bench.w1.peers.tools import tools
 from bench.w1.rows import files_of
 from hub.home import Home
 from hub.postgres import EmbeddedPostgres
@@ -29,23 +32,38 @@ from hub.store.database import migrate, open_engine
 
 STEPS = {"load": "base.csv", "again": "again.csv", "changed": "changed.csv"}
 BESIDE = {"limit": "bench.w1.limit", "by hand": "bench.w1.by_hand"}
-Command = Callable[[str, Path, Path], list[str]]
+Row = tuple[str, str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """How one is started: what gives the command for a database, a file and a folder; what tells what it left."""
+    """How one is started (words behind `python -m` for a database, a file, a folder), and the rows it left."""
 
-    command: Command
-    left: Callable[[str], str]
+    words: Callable[[str, Path, Path], list[str]]
+    rows: Callable[[str], Iterable[Row]]
+    python: str = sys.executable
     migrated: bool = False
 
 
-def _beside(module: str) -> Command:
-    def command(url: str, file: Path, folder: Path) -> list[str]:
-        return [sys.executable, "-W", "ignore", "-m", module, url, str(file), f"{folder.name}-{file.name}"]
+def _beside(module: str) -> Contestant:
+    def words(url: str, file: Path, folder: Path) -> list[str]:
+        return [module, url, str(file), f"{folder.name}-{file.name}"]
 
-    return command
+    return Contestant(words, _entities, migrated=True)
+
+
+def _entities(url: str) -> Iterator[Row]:
+    with psycopg.connect(url) as connection:
+        yield from connection.execute("SELECT kind, key, jsonb_strip_nulls(content) FROM entity")
+
+
+def _digest(rows: Iterable[Row]) -> str:
+    """Of kinds, keys and contents; the way a store writes JSON does not matter. Also their number."""
+    hashes = sorted(
+        hashlib.sha256(f"{kind} {key} {json.dumps(content, sort_keys=True)}".encode()).digest()
+        for kind, key, content in rows
+    )
+    return f"{hashlib.sha256(b''.join(hashes)).hexdigest()[:16]} of {len(hashes)}"
 
 
 def _settle(url: str) -> None:
@@ -77,13 +95,13 @@ def _round(
         for name, one in contestants.items():
             url, folder = places[name]
             _settle(url)
-            cost = measured_command(one.command(url, files / file, folder), server, folder / f"{step}.log")
+            cost = measured(one.words(url, files / file, folder), server, one.python)
             costs[step][name] = cost
             print(
                 f"  {step:8} {name:10} {cost.wall:6.1f} s  {cost.processor:6.1f} s  {cost.memory:5.0f} MB",
                 flush=True,
             )
-        left = {name: one.left(places[name][0]) for name, one in contestants.items()}
+        left = {name: _digest(one.rows(places[name][0])) for name, one in contestants.items()}
         if len(set(left.values())) != 1:
             raise SystemExit(f"{step}: other rows were left: {left}")
     for url, folder in places.values():
@@ -116,11 +134,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", default="", help="tools, separated by semicolons")
     asked = parser.parse_args()
-    contestants = {name: Contestant(_beside(module), left_by_hand, True) for name, module in BESIDE.items()}
+    contestants = {name: _beside(module) for name, module in BESIDE.items()}
     wanted = [name for name in asked.only.split(";") if name]
     for name, tool in tools(Plan(peers=True)).items():
         if not wanted or name in wanted:
-            contestants[name] = Contestant(tool.command, left_by_tool)
+            contestants[name] = Contestant(tool.words, tool.rows, str(tool.python))
     files = files_of(asked.orders)
     base = Path(tempfile.mkdtemp(prefix="tsunagi-bench-"))
     postgres = EmbeddedPostgres(Home(base / "home"))

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.w1.peers.entities import SCHEMA
+from bench.w1.peers.quiet import quiet
 
 
 def _executable(folder: Path) -> Path:
@@ -30,6 +31,11 @@ def main(url: str, file: str, folder: Path, channel: str) -> None:
         "AIRBYTE_PROJECT_DIR": str(folder), "AIRBYTE_CACHE_ROOT": str(folder / "cache"),
         "AIRBYTE_TEMP_DIR": str(folder),
     }  # fmt: skip
+    with quiet(folder):
+        _read(url, file, folder, channel)
+
+
+def _read(url: str, file: str, folder: Path, channel: str) -> None:
     import airbyte
     from airbyte.caches import PostgresCache
 

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from bench.w1.peers.entities import COLUMNS, KEYS, SCHEMA, TABLE, entities, pages
+from bench.w1.peers.quiet import quiet
 
 PAGE = 5000
 
@@ -34,9 +35,9 @@ def _objects(file: Path, channel: str) -> Iterator[Any]:
         yield [{"kind": kind, "key": key, "content": orjson.loads(content)} for kind, key, content in page]
 
 
-def main(url: str, file: Path, folder: str, channel: str, way: str) -> None:
+def main(url: str, file: Path, folder: Path, channel: str, way: str) -> None:
     # read when the package is imported
-    os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "DLT_DATA_DIR": folder}
+    os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "DLT_DATA_DIR": str(folder)}
     import dlt
 
     read, file_format, content = {"text": (_text, "parquet", "text"), "objects": (_objects, "csv", "json")}[
@@ -44,15 +45,16 @@ def main(url: str, file: Path, folder: str, channel: str, way: str) -> None:
     ]
     types = dict.fromkeys(COLUMNS, "text") | {"content": content}
     pipeline = dlt.pipeline(
-        "w1", pipelines_dir=folder, dataset_name=SCHEMA, destination=dlt.destinations.postgres(url)
+        "w1", pipelines_dir=str(folder), dataset_name=SCHEMA, destination=dlt.destinations.postgres(url)
     )
     resource = dlt.resource(
         read(file, channel), name=TABLE, primary_key=KEYS, file_format=file_format,
         write_disposition={"disposition": "merge", "strategy": "upsert", "skip_unchanged_rows": True},
         columns={name: {"data_type": data_type, "nullable": False} for name, data_type in types.items()},
     )  # fmt: skip
-    pipeline.run(resource).raise_on_failed_jobs()
+    with quiet(folder):
+        pipeline.run(resource).raise_on_failed_jobs()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5])
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], sys.argv[5])

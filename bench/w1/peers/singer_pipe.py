@@ -9,15 +9,16 @@ schema again.
 from __future__ import annotations
 
 import json
-import os
+import subprocess
 import sys
 from pathlib import Path
 
 from bench.w1.peers.entities import SCHEMA
+from bench.w1.peers.quiet import quiet
 
 
 def main(url: str, file: str, folder: Path, channel: str, contents: str) -> None:
-    """Write both settings, and become the pipe."""
+    """Write both settings, and run the pipe."""
     settings = {
         "tap.json": {"file": file, "channel": channel, "contents": contents},
         "target.json": {
@@ -28,10 +29,9 @@ def main(url: str, file: str, folder: Path, channel: str, contents: str) -> None
     for name, values in settings.items():
         (folder / name).write_text(json.dumps(values), "utf-8")
     target = Path(sys.executable).with_name("target-postgres")
-    script = '"$1" -m bench.w1.peers.singer_tap --config "$3/tap.json" | "$2" --config "$3/target.json"'
-    os.execvp(
-        "bash", ["bash", "-euo", "pipefail", "-c", script, "singer", sys.executable, str(target), str(folder)]
-    )
+    pipe = '"$0" -m bench.w1.peers.singer_tap --config "$2/tap.json" | "$1" --config "$2/target.json"'
+    with quiet(folder):
+        subprocess.run(["bash", "-o", "pipefail", "-c", pipe, sys.executable, target, folder], check=True)
 
 
 if __name__ == "__main__":

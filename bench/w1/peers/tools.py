@@ -1,16 +1,18 @@
 """The general tools as contestants of W1, and what each of them left.
 
     for name, tool in tools(plan).items():
-        measured_command(tool.command(url, file, folder), server, log)
-        assert left_by_tool(url) == left_by_hand(other_url)
+        measured(tool.words(url, file, folder), server, str(tool.python))
+        tool.rows(url)      must be the entities the others left
 
 `url` is a database of the tool's own, `folder` a folder of its own; both are kept over load, again and changed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -19,7 +21,7 @@ from bench.w1.peers.entities import SCHEMA, TABLE
 from bench.w1.peers.environments import NotInstalled, environment
 from bench.w1.store import CHANNEL
 
-__all__ = ["TOOLS", "Tool", "left_by_hand", "left_by_tool", "tools"]
+__all__ = ["TOOLS", "Tool", "tools"]
 
 TOOLS = {
     "dlt": ("dlt", "dlt_pipeline", "text"),
@@ -30,12 +32,6 @@ TOOLS = {
 }
 """Name: environment, module, and further words."""
 
-_LEFT = """
-    SELECT coalesce(md5(string_agg(md5(kind || ' ' || key || ' ' || jsonb_strip_nulls(content::jsonb)), ''
-                                   ORDER BY kind, key)), '') || ' ' || count(*)
-    FROM {}
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Tool:
@@ -43,39 +39,24 @@ class Tool:
 
     python: Path
     module: str
-    words: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
 
-    def command(self, url: str, file: Path, folder: Path) -> list[str]:
-        """What takes a file in, to be run in the root of the repository."""
-        return [
-            str(self.python), "-W", "ignore", "-m", f"bench.w1.peers.{self.module}", url, str(file), str(folder),
-            CHANNEL, *self.words,
-        ]  # fmt: skip
+    def words(self, url: str, file: Path, folder: Path) -> list[str]:
+        """What stands behind `python -m`, to be run in the root of the repository."""
+        return [f"bench.w1.peers.{self.module}", url, str(file), str(folder), CHANNEL, *self.more]
+
+    def rows(self, url: str) -> Iterator[tuple[str, str, Any]]:
+        """Kind, key and content of the rows it left, without what it adds for itself."""
+        with psycopg.connect(url) as connection:
+            yield from connection.execute(f"SELECT kind, key, content::jsonb FROM {SCHEMA}.{TABLE}")
 
 
 def tools(plan: Plan) -> dict[str, Tool]:
     """The tools by name, where the plan wants them; one that cannot be installed is named and left out."""
     found = {}
-    for name, (installed, module, *words) in TOOLS.items() if plan.peers else ():
+    for name, (installed, module, *more) in TOOLS.items() if plan.peers else ():
         try:
-            found[name] = Tool(environment(installed), module, tuple(words))
+            found[name] = Tool(environment(installed), module, tuple(more))
         except NotInstalled as why:
             print(f"  {name} is left out, it cannot be installed: {why}", flush=True)
     return found
-
-
-def left_by_tool(url: str) -> str:
-    """Digest and number of the rows (kind, key, content) a tool left, without what it adds for itself."""
-    return _digest(url, f"{SCHEMA}.{TABLE}")
-
-
-def left_by_hand(url: str) -> str:
-    """The same of the hub's own table, which every other contestant fills."""
-    return _digest(url, "public.entity")
-
-
-def _digest(url: str, table: str) -> str:
-    with psycopg.connect(url) as connection:
-        row = connection.execute(_LEFT.format(table)).fetchone()
-        assert row is not None
-        return str(row[0])
