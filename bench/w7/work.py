@@ -1,5 +1,5 @@
-"""W7: from an event at one channel to the accepted write at four others, 200 events a second for a minute, beside a push
-of 100,000 SKUs under a rate budget.
+"""W7: from an event at one channel to the accepted write at four others, 200 events a second for a minute, beside a
+push of 100,000 SKUs under a rate budget.
 
     python -m bench.w7.work [--rate 200] [--seconds 60] [--skus 100000] [--workers 2] [--json FILE]
 
@@ -74,7 +74,9 @@ class House:
 
     def start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
         with (self.home / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(words, cwd=self.home, env=self._environment, stdout=log, stderr=log)
+            self.running[name] = subprocess.Popen(
+                words, cwd=self.home, env=self._environment, stdout=log, stderr=log
+            )
         return self.running[name]
 
     def hub(self, name: str, *words: str) -> subprocess.Popen[bytes]:
@@ -140,7 +142,7 @@ def _opened(terms: Terms) -> Iterator[tuple[House, str, httpx.Client]]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _fill(house: House) -> None:
+def _fill(house: House, url: str) -> None:
     """Every SKU is counted, every listing known, and what the small channels may sell has been told them."""
     for name, words in (
         ("init", ("init",)),
@@ -152,6 +154,10 @@ def _fill(house: House) -> None:
     for channel in OTHERS:
         house.hub(f"first-{channel}", "push", channel, "stock")
     house.finish(*(f"first-{channel}" for channel in OTHERS))
+    with psycopg.connect(
+        url, autocommit=True
+    ) as connection:  # as autovacuum does a minute after a first load
+        connection.execute("ANALYZE")
 
 
 def _progress(client: httpx.Client) -> dict[str, int]:
@@ -191,7 +197,7 @@ def _waits(book: Book, sales: Sequence[Sale], started: float) -> dict[str, list[
     return found
 
 
-def _settled(client: httpx.Client, url: str, push: subprocess.Popen[bytes] | None, seconds: float) -> None:
+def _settled(url: str, push: subprocess.Popen[bytes] | None, seconds: float) -> None:
     """Wait until nothing waits any more."""
     until = time.monotonic() + seconds
     quiet = 0
@@ -267,7 +273,7 @@ def measure(terms: Terms) -> Found:
     """One run."""
     with _opened(terms) as (house, url, client):
         began = time.monotonic()
-        _fill(house)
+        _fill(house, url)
         print(f"filled in {time.monotonic() - began:.0f} s", file=sys.stderr)
         server = server_of(url)
         gateway_port = _free_port()
@@ -293,7 +299,7 @@ def measure(terms: Terms) -> Found:
         started, answers = send(gateway_port, sales)
         ended = time.monotonic()
         cpu = {name: used - before.get(name, 0.0) for name, used in _used(house, server).items()}
-        _settled(client, url, push, 120)
+        _settled(url, push, 120)
         print(f"at rest {time.monotonic() - ended:.1f} s after the last sale", file=sys.stderr)
         book = _book(client)
         waits = _waits(book, sales, started)
@@ -349,13 +355,19 @@ def results(found: Found, terms: Terms) -> list[Result]:
         },
         "p50_first_half": round(found.halves[0]),
         "p50_second_half": round(found.halves[1]),
-        "gateway_answer": {"p50": round(_cut(found.answers)[49], 1), "p99": round(_cut(found.answers)[98], 1)},
+        "gateway_answer": {
+            "p50": round(_cut(found.answers)[49], 1),
+            "p99": round(_cut(found.answers)[98], 1),
+        },
         "coalesced": round(1 - found.writes / (len(everything)), 3),
         "calls_per_s": round(found.calls / terms.seconds, 1),
         "calls_with_sales_per_s": round(found.urgent_calls / terms.seconds, 1),
         "cpu_seconds": {name: round(used, 1) for name, used in sorted(found.cpu.items())},
         "cpu_seconds_per_1000_events": round(
-            1000 / found.events * sum(u for n, u in found.cpu.items() if n not in ("channels", "sales", "push")), 2
+            1000
+            / found.events
+            * sum(u for n, u in found.cpu.items() if n not in ("channels", "sales", "push")),
+            2,
         ),
         "cores_busy": round(sum(found.cpu.values()) / seconds, 2),
     }
@@ -382,7 +394,9 @@ def run(plan: Plan) -> list[Result]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rate", type=float, default=200)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--skus", type=int, default=100_000)
