@@ -360,9 +360,9 @@ class Hub:
         """Send what changed: unfinished deliveries first, then the change feed up to this moment.
 
         `params`: {"keys": [...]} looks at these entities wherever the feed stands; {"all": true} at every entity.
-        What the ledger already holds is never sent again. `watch` is told of changes the sink was handed. `job`: whoever
-        writes asks for another push, and had the stock worked out. So the run does neither that nor wait for changes
-        that a running transaction holds back, and it is remembered only if it sent something or failed.
+        What the ledger already holds is never sent again. `watch` is told of changes the sink was handed. `job`: who
+        writes has the stock worked out and asks for a push, so the run does neither that nor wait for changes that a
+        running transaction holds back; and it is remembered only if it sent something or failed.
         Raises Retry, Refused or Misconfigured.
         """
         bound = self.bind(system, flow)

@@ -45,10 +45,9 @@ IDS = 100
 """Ids asked for in one fetch."""
 ROUNDS = 50
 """How often a job looks again at what came meanwhile before it lets another job have its place."""
-AFTER_URGENT = 0.5
-"""Seconds the rest of a flow's changes gives way to its urgent ones: both need the flow for themselves."""
-AT_LEISURE = 2.0
-"""Seconds until a push looks at changes that were all urgent: they are sent, only its position is behind."""
+AFTER_URGENT = 1.0
+"""Seconds the rest of a flow's changes gives way to its urgent ones: both need the flow for themselves, and where all
+were urgent the rest is nothing but a position to be moved on."""
 AFTER_OTHERS = 0.05
 """Seconds until a subscriber that is not told all yet has its next turn: those that wait come first."""
 PATIENCE = 1.0
@@ -417,18 +416,20 @@ _WORK: dict[Task, Callable[[Hub, Job], None]] = {
 _BEHIND = text("""
     SELECT p.system, p.flow,
            EXISTS (SELECT FROM change_feed AS c WHERE c.urgent AND c.kind = ANY(p.kinds)
-                   AND (c.xid, c.seq) > (coalesce(s.feed_xid, 0), coalesce(s.feed_seq, 0))
-                   AND (c.xid, c.seq) > (coalesce(s.urgent_xid, 0), coalesce(s.urgent_seq, 0))) AS urgent,
+                   AND (c.xid, c.seq) > (s.queued_xid, s.queued_seq)) AS urgent,
            NOT :urgent_only AND EXISTS (
                    SELECT FROM change_feed AS c WHERE c.kind = ANY(p.kinds)
-                   AND (c.xid, c.seq) > (coalesce(s.feed_xid, 0), coalesce(s.feed_seq, 0))) AS behind,
-           NOT :urgent_only AND EXISTS (
-                   SELECT FROM change_feed AS c WHERE c.kind = ANY(p.kinds) AND NOT c.urgent
-                   AND (c.xid, c.seq) > (coalesce(s.feed_xid, 0), coalesce(s.feed_seq, 0))) AS rest
+                   AND (c.xid, c.seq) > (s.feed_xid, s.feed_seq)) AS behind
     FROM (SELECT system, flow, string_to_array(kinds, ',') AS kinds
           FROM unnest(CAST(:systems AS text[]), CAST(:flows AS text[]), CAST(:kinds AS text[]))
                AS given(system, flow, kinds)) AS p
-    LEFT JOIN flow_state AS s ON s.system = p.system AND s.flow = p.flow
+    CROSS JOIN LATERAL (
+        SELECT coalesce(max(feed_xid), 0) AS feed_xid, coalesce(max(feed_seq), 0) AS feed_seq,
+               coalesce(max(CASE WHEN ahead THEN urgent_xid ELSE feed_xid END), 0) AS queued_xid,
+               coalesce(max(CASE WHEN ahead THEN urgent_seq ELSE feed_seq END), 0) AS queued_seq
+        FROM (SELECT *, (urgent_xid, urgent_seq) > (feed_xid, feed_seq) AS ahead FROM flow_state
+              WHERE system = p.system AND flow = p.flow) AS mine
+    ) AS s
 """)
 _STORED = text("""
     SELECT system, flow, cardinality(fetch_ids) > 0 AS fetch FROM intake
@@ -457,16 +458,14 @@ def wake_pushes(hub: Hub, *, urgent_only: bool = False, kinds: Iterable[str] | N
     }
     with reading(hub.engine) as connection:
         rows = connection.execute(_BEHIND, values).all()
-    due: dict[float, list[Job]] = {0.0: [], AFTER_URGENT: [], AT_LEISURE: []}
-    for row in rows:
-        if row.urgent:
-            due[0.0].append(Job(Task.OVERTAKE, row.system, row.flow, Lane.URGENT))
-        if row.behind:
-            after = AT_LEISURE if not row.rest else AFTER_URGENT if row.urgent else 0.0
-            due[after].append(Job(Task.DELIVER, row.system, row.flow, Lane.BULK))
+    deliver = [(Job(Task.DELIVER, row.system, row.flow, Lane.BULK), row.urgent) for row in rows if row.behind]
     with hub.engine.begin() as connection:
-        for seconds, jobs in due.items():
-            wake(connection, jobs, seconds=seconds)
+        wake(
+            connection,
+            [Job(Task.OVERTAKE, row.system, row.flow, Lane.URGENT) for row in rows if row.urgent]
+            + [job for job, urgent in deliver if not urgent],
+        )
+        wake(connection, [job for job, urgent in deliver if urgent], seconds=AFTER_URGENT)
 
 
 def _live_pushes(hub: Hub) -> Iterable[BoundFlow]:
