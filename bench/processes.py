@@ -11,7 +11,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-__all__ = ["ROOT", "Cost", "installed", "measured", "server_of"]
+__all__ = ["ROOT", "Cost", "installed", "measured", "processor_seconds", "server_of"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -80,8 +80,8 @@ def server_of(url: str) -> int:
         return int(_stat(row[0])[1])
 
 
-def _server_seconds(head: int) -> float:
-    """Processor seconds of the server so far, of its children that have ended too."""
+def processor_seconds(head: int) -> float:
+    """Processor seconds of a program so far (PostgreSQL: of its first process), of its children that have ended too."""
     total = 0
     for at in _tree(head):
         try:
@@ -99,7 +99,7 @@ def installed() -> dict[str, str]:
 
 def measured(words: list[str], server: int, python: str = sys.executable) -> Cost:
     """Run `python -m WORDS` to its end. Raises SystemExit when it fails."""
-    before, children = _server_seconds(server), resource.getrusage(resource.RUSAGE_CHILDREN)
+    before, children = processor_seconds(server), resource.getrusage(resource.RUSAGE_CHILDREN)
     begun = time.perf_counter()
     process = subprocess.Popen([python, "-W", "ignore", "-m", *words], cwd=ROOT, env=installed())
     peak, over = 0, threading.Event()
@@ -120,4 +120,4 @@ def measured(words: list[str], server: int, python: str = sys.executable) -> Cos
     time.sleep(0.2)  # backends end, and tell their head what they used
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = ended.ru_utime + ended.ru_stime - children.ru_utime - children.ru_stime
-    return Cost(wall, cpu, _server_seconds(server) - before, peak / 1e6)
+    return Cost(wall, cpu, processor_seconds(server) - before, peak / 1e6)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, select, text, update
+import orjson
+from sqlalchemy import Connection, Engine, text
 
 from connectors.contract import (
     Batch,
@@ -26,7 +28,7 @@ from hub.logs import mask
 from hub.progress import Counter
 from hub.quarantine import Refusal, put_refusals, resolve_outgoing
 from hub.reports import PushReport
-from hub.store.tables import delivery, delivery_attempt, delivery_change
+from hub.store.database import reading
 
 __all__ = ["MAX_ATTEMPTS", "Sender"]
 
@@ -83,8 +85,8 @@ class Sender:
 
         What a sink only settled in part is raised by `finish`, after everything else had its turn.
         """
-        with self._engine.connect() as connection:
-            waiting = [i for i in _open_deliveries(connection, self._names) if i not in self._tried]
+        with reading(self._engine) as connection:
+            waiting = [i for i in connection.scalars(_OPEN, self._names.flow_names) if i not in self._tried]
             if self._counter.watched:
                 self._counter.expect(connection.scalar(_UNSETTLED, {"ids": waiting}) or 0)
         for delivery_id in waiting:
@@ -94,22 +96,24 @@ class Sender:
             if delivery_id in self._tried:
                 continue
             self._tried.add(delivery_id)
-            with self._engine.begin() as connection:
-                if self._unsettled and connection.scalar(
-                    _BEHIND, {**self._names.flow_names, "delivery": delivery_id}
-                ):
-                    continue
+            if self._unsettled and self._held_back(delivery_id):
+                continue
             self._send(delivery_id)
         return len(waiting)
 
+    def _held_back(self, delivery_id: int) -> bool:
+        """Whether an older delivery still carries a value of one of its keys."""
+        with reading(self._engine) as connection:
+            return bool(connection.scalar(_BEHIND, {**self._names.flow_names, "delivery": delivery_id}))
+
     def send_urgent(self) -> int:
         """Send only what is marked as urgent and was not tried yet; returns how many. Raises as `send_open`."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             waiting = [i for i in connection.scalars(_URGENT, self._names.flow_names) if i not in self._tried]
         for delivery_id in waiting:
             self._tried.add(delivery_id)
             with self._urgently():
-                self._send(delivery_id)
+                self._send(delivery_id, urgent=True)
         return len(waiting)
 
     def finish(self) -> None:
@@ -119,11 +123,16 @@ class Sender:
             reasons = dict.fromkeys(str(error) for error in self._unsettled)
             raise Retry("; ".join(list(reasons)[:3]), after=max(waits, default=None))
 
-    def _send(self, delivery_id: int) -> None:
+    def _send(self, delivery_id: int, *, urgent: bool = False) -> None:
         with self._engine.begin() as connection:
-            if not _prepare(connection, self._names, delivery_id):
-                return
-            key, attempt, pending = _begin(connection, delivery_id)
+            if urgent:
+                # Only absolute writes are ever urgent, and one process sends at a time: what was tried before is
+                # overwritten, and what was not need not be sent any more.
+                connection.execute(_OVERTAKE, {**self._names.flow_names, "delivery": delivery_id})
+            begun = _begin(connection, delivery_id)
+        if begun is None:
+            return
+        key, attempt, pending = begun
         batch = Batch([p.change for p in pending], idempotency_key=key, attempt=attempt)
         outcomes: dict[str, Outcome] = {}
         error: Exception | None = None
@@ -205,38 +214,38 @@ _BEHIND = text("""
 _URGENT = text(
     "SELECT id FROM delivery WHERE system = :system AND flow = :flow AND finished_at IS NULL AND urgent ORDER BY id"
 )
+_OPEN = text(
+    "SELECT id FROM delivery WHERE system = :system AND flow = :flow AND finished_at IS NULL ORDER BY id"
+)
+# The keys as an array: joined, the planner may read all deliveries there ever were.
 _OVERTAKE = text("""
     UPDATE delivery_change AS older SET verdict = 'superseded'
-    FROM delivery AS d, delivery_change AS mine, delivery AS this
-    WHERE this.id = :delivery AND this.urgent AND mine.delivery_id = this.id AND mine.verdict IS NULL
-      AND d.system = :system AND d.flow = :flow AND d.finished_at IS NULL AND d.id < this.id
-      AND older.delivery_id = d.id AND older.key = mine.key AND older.verdict IS NULL
+    WHERE older.delivery_id = ANY(ARRAY(
+        SELECT id FROM delivery
+        WHERE system = :system AND flow = :flow AND finished_at IS NULL AND id < :delivery
+    )) AND older.verdict IS NULL AND older.key = ANY(ARRAY(
+        SELECT key FROM delivery_change WHERE delivery_id = :delivery AND verdict IS NULL
+    ))
 """)
-_NOTHING_LEFT = text("""
-    UPDATE delivery SET state = 'done', finished_at = now()
-    WHERE id = :delivery AND finished_at IS NULL
-      AND NOT EXISTS (SELECT FROM delivery_change WHERE delivery_id = :delivery AND verdict IS NULL)
-""")
-
-
-def _prepare(connection: Connection, names: _Names, delivery_id: int) -> bool:
-    """Give up the older values an urgent delivery replaces; whether anything of this one is left to send.
-
-    Only absolute writes are ever urgent, and one process sends at a time: what was tried before is overwritten.
-    """
-    connection.execute(_OVERTAKE, {**names.flow_names, "delivery": delivery_id})
-    return connection.execute(_NOTHING_LEFT, {"delivery": delivery_id}).rowcount == 0
-
-
-def _open_deliveries(connection: Connection, names: _Names) -> list[int]:
-    rows = connection.scalars(
-        select(delivery.c.id)
-        .where(
-            delivery.c.system == names.system, delivery.c.flow == names.flow, delivery.c.finished_at.is_(None)
-        )
-        .order_by(delivery.c.id)
+_HOLD = text("SELECT FROM delivery WHERE id = :delivery FOR UPDATE")
+_BEGIN = text("""
+    WITH mine AS MATERIALIZED (
+        SELECT n, key, entity_id, entity_version, hash, record, previous, external_id, deleted, verdict
+        FROM delivery_change WHERE delivery_id = :delivery
+    ), here AS (
+        SELECT count(*) AS changes, count(*) FILTER (WHERE verdict IS NULL) AS pending FROM mine
+    ), begun AS (
+        UPDATE delivery SET state = CASE WHEN here.pending > 0 THEN 'sending' ELSE 'done' END,
+                            attempts = attempts + (here.pending > 0)::int,
+                            finished_at = CASE WHEN here.pending > 0 THEN NULL ELSE now() END
+        FROM here WHERE id = :delivery AND finished_at IS NULL RETURNING idempotency_key, attempts
+    ), tried AS (
+        INSERT INTO delivery_attempt (delivery_id, attempt)
+        SELECT :delivery, attempts FROM begun, here WHERE here.pending > 0
     )
-    return list(rows)
+    SELECT begun.idempotency_key, begun.attempts, here.changes, mine.* FROM begun, here, mine
+    WHERE mine.verdict IS NULL ORDER BY mine.n
+""")
 
 
 def _collect(said: Iterable[Outcome], batch: Batch, outcomes: dict[str, Outcome]) -> None:
@@ -247,19 +256,13 @@ def _collect(said: Iterable[Outcome], batch: Batch, outcomes: dict[str, Outcome]
         outcomes[outcome.key] = outcome
 
 
-def _begin(connection: Connection, delivery_id: int) -> tuple[str, int, list[_Pending]]:
-    row = connection.execute(
-        update(delivery)
-        .where(delivery.c.id == delivery_id)
-        .values(state="sending", attempts=delivery.c.attempts + 1)
-        .returning(delivery.c.idempotency_key, delivery.c.attempts)
-    ).one()
-    connection.execute(insert(delivery_attempt).values(delivery_id=delivery_id, attempt=row.attempts))
-    rows = connection.execute(
-        select(delivery_change)
-        .where(delivery_change.c.delivery_id == delivery_id, delivery_change.c.verdict.is_(None))
-        .order_by(delivery_change.c.n)
-    )
+def _begin(connection: Connection, delivery_id: int) -> tuple[str, int, list[_Pending]] | None:
+    """The key, the number of this attempt and what is left to send; None where nothing is."""
+    # in a statement of its own: only a later one sees what others settled while this one waited
+    connection.execute(_HOLD, {"delivery": delivery_id})
+    rows = connection.execute(_BEGIN, {"delivery": delivery_id}).all()
+    if not rows:
+        return None
     pending = [
         _Pending(
             r.n, r.entity_id, r.entity_version, bytes(r.hash),
@@ -267,54 +270,61 @@ def _begin(connection: Connection, delivery_id: int) -> tuple[str, int, list[_Pe
         )
         for r in rows
     ]  # fmt: skip
-    whole = connection.scalar(
-        select(func.count()).select_from(delivery_change).where(delivery_change.c.delivery_id == delivery_id)
+    first = rows[0]
+    whole = len(pending) == first.changes
+    key = first.idempotency_key if whole else f"{first.idempotency_key}.rest{len(pending)}"
+    return key, first.attempts, pending
+
+
+# What became of each change, all in one: the change, the ledger, the other side's ids, the attempt, the delivery.
+_RECORD = text("""
+    WITH said AS (
+        SELECT * FROM unnest(CAST(:keys AS text[]), CAST(:verdicts AS text[]), CAST(:reasons AS text[]),
+                             CAST(:codes AS text[]), CAST(:ids AS text[]), CAST(:versions AS text[]))
+                      AS o(key, verdict, reason, code, external_id, external_version)
+    ), settled AS (
+        UPDATE delivery_change AS c
+        SET verdict = o.verdict, reason = o.reason, code = o.code, external_id = o.external_id
+        FROM said AS o WHERE c.delivery_id = :delivery AND c.key = o.key AND c.verdict IS NULL
+        RETURNING c.key, c.entity_id, c.entity_version, c.hash, c.record, c.deleted, o.verdict, o.external_id,
+                  o.external_version
+    ), accepted AS (
+        INSERT INTO ledger (system, flow, key, entity_id, entity_version, hash, record, external_id, external_version,
+                            delivery_id)
+        SELECT :system, :flow, key, entity_id, entity_version, hash, record, external_id, external_version, :delivery
+        FROM settled WHERE verdict = 'done' AND NOT deleted
+        ON CONFLICT (system, flow, key) DO UPDATE
+            SET entity_id = excluded.entity_id, entity_version = excluded.entity_version, hash = excluded.hash,
+                record = excluded.record, external_id = coalesce(excluded.external_id, ledger.external_id),
+                external_version = excluded.external_version, delivery_id = excluded.delivery_id, accepted_at = now()
+    ), referred AS (
+        INSERT INTO cross_reference AS x (system, kind, external_id, entity_id)
+        SELECT DISTINCT ON (external_id) :system, :kind, external_id, entity_id FROM settled
+        WHERE verdict = 'done' AND external_id IS NOT NULL
+        ON CONFLICT (system, kind, external_id) DO UPDATE SET entity_id = excluded.entity_id
+            WHERE x.entity_id <> excluded.entity_id
+    ), tried AS (
+        UPDATE delivery_attempt SET finished_at = now(), counts = CAST(:counts AS jsonb), error = :error,
+                                    outcome = :outcome
+        WHERE delivery_id = :delivery AND attempt = :attempt
     )
-    key = row.idempotency_key if len(pending) == whole else f"{row.idempotency_key}.rest{len(pending)}"
-    return key, row.attempts, pending
-
-
-_ACCEPT = text("""
-    INSERT INTO ledger (system, flow, key, entity_id, entity_version, hash, record, external_id, external_version,
-                        delivery_id)
-    SELECT :system, :flow, c.key, c.entity_id, c.entity_version, c.hash, c.record, o.external_id, o.external_version,
-           c.delivery_id
-    FROM delivery_change AS c
-    JOIN unnest(CAST(:keys AS text[]), CAST(:ids AS text[]), CAST(:versions AS text[]))
-         AS o(key, external_id, external_version) ON o.key = c.key
-    WHERE c.delivery_id = :delivery AND NOT c.deleted
-    ON CONFLICT (system, flow, key) DO UPDATE
-        SET entity_id = excluded.entity_id, entity_version = excluded.entity_version, hash = excluded.hash,
-            record = excluded.record, external_id = coalesce(excluded.external_id, ledger.external_id),
-            external_version = excluded.external_version, delivery_id = excluded.delivery_id, accepted_at = now()
+    UPDATE delivery SET state = 'done', finished_at = now() WHERE id = :delivery AND finished_at IS NULL
+        AND (SELECT count(*) FROM delivery_change WHERE delivery_id = :delivery AND verdict IS NULL)
+            = (SELECT count(*) FROM settled)  -- this statement sees as open what it settles
 """)
-_GIVE_UP = text("""
-    DELETE FROM ledger AS l USING delivery_change AS c
-    WHERE c.delivery_id = :delivery AND c.deleted AND c.key = ANY(:keys)
-      AND l.system = :system AND l.flow = :flow AND l.key = c.key
-""")
-_REFER = text("""
-    INSERT INTO cross_reference AS x (system, kind, external_id, entity_id)
-    SELECT DISTINCT ON (o.external_id) :system, :kind, o.external_id, c.entity_id
-    FROM delivery_change AS c
-    JOIN unnest(CAST(:keys AS text[]), CAST(:ids AS text[])) AS o(key, external_id) ON o.key = c.key
-    WHERE c.delivery_id = :delivery AND o.external_id IS NOT NULL
-    ON CONFLICT (system, kind, external_id) DO UPDATE SET entity_id = excluded.entity_id
-        WHERE x.entity_id <> excluded.entity_id
-""")
-_SETTLE = text("""
-    UPDATE delivery_change AS c
-    SET verdict = o.verdict, reason = o.reason, code = o.code, external_id = o.external_id
-    FROM unnest(CAST(:keys AS text[]), CAST(:verdicts AS text[]), CAST(:reasons AS text[]), CAST(:codes AS text[]),
-                CAST(:ids AS text[])) AS o(key, verdict, reason, code, external_id)
-    WHERE c.delivery_id = :delivery AND c.key = o.key AND c.verdict IS NULL
-""")
+_GIVE_UP = text(
+    "DELETE FROM ledger WHERE system = :system AND flow = :flow AND key = ANY(CAST(:keys AS text[]))"
+)
 
 
 _OVERTAKEN = text("""
-    SELECT c.key FROM delivery_change AS c JOIN (SELECT * FROM delivery WHERE id = :delivery FOR UPDATE) AS d
-        ON d.id = c.delivery_id
-    WHERE c.key = ANY(:keys) AND (c.verdict IS NOT NULL OR d.attempts <> :attempt)
+    SELECT ARRAY(
+        SELECT c.key FROM delivery_change AS c WHERE c.delivery_id = d.id AND c.key = ANY(CAST(:keys AS text[]))
+            AND (c.verdict IS NOT NULL OR d.attempts <> :attempt)
+    ) AS overtaken, EXISTS (
+        SELECT FROM quarantine WHERE system = :system AND flow = :flow AND mapping = :mapping AND state = 'open'
+    ) AS refused_before
+    FROM (SELECT id, attempts FROM delivery WHERE id = :delivery FOR UPDATE) AS d
 """)
 _ONCE_MORE = text("""
     WITH known AS (
@@ -334,50 +344,45 @@ _ONCE_MORE = text("""
 """)
 
 
-def _overtaken(connection: Connection, names: _Names, tried: _Attempt) -> set[str]:
+def _overtaken(connection: Connection, names: _Names, tried: _Attempt) -> tuple[set[str], bool]:
     """Changes that somebody else has taken up since: we lost the flow without noticing (the database crashed and forgot
-    who holds it), and went on.
+    who holds it), and went on; and whether anything of the flow lies in quarantine.
 
     What we sent may have come behind what they sent. Their word counts, ours is not written down; and where nothing
     newer is on its way, what they had accepted is sent once more, so that it is the last to come.
     """
     keys = [p.change.key for p in tried.pending]
-    values = {"delivery": tried.delivery_id, "attempt": tried.number, "keys": keys}
-    found = set(connection.scalars(_OVERTAKEN, values))
+    values = {
+        **names.flow_names, "mapping": names.mapping, "delivery": tried.delivery_id, "attempt": tried.number,
+        "keys": keys,
+    }  # fmt: skip
+    row = connection.execute(_OVERTAKEN, values).one()
+    found = set(row.overtaken)
     if found and names.absolute:
         connection.execute(_ONCE_MORE, {**names.flow_names, "keys": sorted(found)})
-    return found
+    return found, row.refused_before
 
 
 def _record(connection: Connection, names: _Names, tried: _Attempt, report: PushReport) -> bool:
     """Write down what became of each change. Returns whether the delivery is finished."""
     by_key = {p.change.key: p for p in tried.pending}
-    overtaken = _overtaken(connection, names, tried)
+    overtaken, refused_before = _overtaken(connection, names, tried)
     final = {key: outcome for key, outcome in tried.final().items() if key not in overtaken}
     done = [o for o in final.values() if o.verdict is Verdict.DONE]
     refused = [o for o in final.values() if o.verdict is Verdict.REFUSED]
-    if done:
-        _accept(connection, names, tried.delivery_id, done)
-    if final:
-        _settle(connection, tried.delivery_id, list(final.values()))
-    put_refusals(connection, [_refusal(names, tried.delivery_id, by_key[o.key], o) for o in refused])
     left = len(tried.pending) - len(final) - len(overtaken)
-    error = tried.error
-    connection.execute(
-        update(delivery_attempt)
-        .where(
-            delivery_attempt.c.delivery_id == tried.delivery_id, delivery_attempt.c.attempt == tried.number
+    _settle(connection, names, tried, list(final.values()), len(overtaken), left)
+    if gone := [o.key for o in done if by_key[o.key].change.deleted]:
+        connection.execute(_GIVE_UP, {**names.flow_names, "keys": gone})
+    if done and refused_before:
+        resolve_outgoing(
+            connection,
+            **names.flow_names,
+            mapping=names.mapping,
+            stage="send",
+            subjects=[o.key for o in done],
         )
-        .values(
-            finished_at=func.now(),
-            counts={"changes": len(tried.pending), "done": len(done), "refused": len(refused), "left": left},
-            error=None if error is None else mask("", str(error))[:2000],
-            outcome="overtaken" if overtaken else "done" if not left
-            else "retry" if error is None else type(error).__name__.lower(),
-        )
-    )  # fmt: skip
-    if not left:
-        connection.execute(_NOTHING_LEFT, {"delivery": tried.delivery_id})
+    put_refusals(connection, [_refusal(names, tried.delivery_id, by_key[o.key], o) for o in refused])
     report.sent += len(tried.pending)
     report.done += len(done)
     report.refused += len(refused)
@@ -386,36 +391,39 @@ def _record(connection: Connection, names: _Names, tried: _Attempt, report: Push
     return left == 0
 
 
-def _accept(connection: Connection, names: _Names, delivery_id: int, done: Sequence[Outcome]) -> None:
-    keys = [o.key for o in done]
-    values = {
-        **names.flow_names,
-        "kind": names.kind,
-        "delivery": delivery_id,
-        "keys": keys,
-        "ids": [o.external_id for o in done],
-        "versions": [o.external_version for o in done],
-    }
-    connection.execute(_ACCEPT, values)
-    connection.execute(_GIVE_UP, values)
-    connection.execute(_REFER, values)
-    resolve_outgoing(
-        connection, system=names.system, flow=names.flow, mapping=names.mapping, stage="send", subjects=keys
-    )
-
-
-def _settle(connection: Connection, delivery_id: int, final: Sequence[Outcome]) -> None:
+def _settle(
+    connection: Connection,
+    names: _Names,
+    tried: _Attempt,
+    final: Sequence[Outcome],
+    overtaken: int,
+    left: int,
+) -> None:
+    error = tried.error
+    settled = Counts(o.verdict for o in final)
+    counts = {
+        "changes": len(tried.pending), "done": settled[Verdict.DONE], "refused": settled[Verdict.REFUSED],
+        "left": left,
+    }  # fmt: skip
     connection.execute(
-        _SETTLE,
+        _RECORD,
         {
-            "delivery": delivery_id,
+            **names.flow_names,
+            "kind": names.kind,
+            "delivery": tried.delivery_id,
+            "attempt": tried.number,
             "keys": [o.key for o in final],
             "verdicts": [o.verdict.value for o in final],
             "reasons": [o.reason for o in final],
             "codes": [o.code for o in final],
             "ids": [o.external_id for o in final],
+            "versions": [o.external_version for o in final],
+            "counts": orjson.dumps(counts).decode(),
+            "error": None if error is None else mask("", str(error))[:2000],
+            "outcome": "overtaken" if overtaken else "done" if not left
+            else "retry" if error is None else type(error).__name__.lower(),
         },
-    )
+    )  # fmt: skip
 
 
 def _refusal(names: _Names, delivery_id: int, pending: _Pending, outcome: Outcome) -> Refusal:

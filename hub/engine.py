@@ -35,7 +35,7 @@ from hub.reports import FlowStatus, PullReport, PushReport, QuarantineRow, Repla
 from hub.secrets import connection
 from hub.stock import KINDS as STOCK_KINDS, Oversold, Turned, open_oversold, refresh
 from hub.stock.explain import StockExplanation, explain_stock
-from hub.store.database import SchemaBehind, migrate, open_engine, schema_is_current, try_lock
+from hub.store.database import SchemaBehind, migrate, open_engine, reading, schema_is_current, try_lock
 from hub.system_check import validate
 from hub.systems import Flow, System, SystemFault, Systems, load_systems
 from hub.takein import TakenIn, take_in
@@ -355,20 +355,21 @@ class Hub:
         params: Mapping[str, Any] | None = None,
         *,
         watch: Watch | None = None,
-        quiet: bool = False,
+        job: bool = False,
     ) -> PushReport:
         """Send what changed: unfinished deliveries first, then the change feed up to this moment.
 
         `params`: {"keys": [...]} looks at these entities wherever the feed stands; {"all": true} at every entity.
-        What the ledger already holds is never sent again. `watch` is told of changes the sink was handed; `quiet`
-        remembers the run only if it sent something or failed.
+        What the ledger already holds is never sent again. `watch` is told of changes the sink was handed. `job`: who
+        writes has the stock worked out and asks for a push, so the run does neither that nor wait for changes that a
+        running transaction holds back; and it is remembered only if it sent something or failed.
         Raises Retry, Refused or Misconfigured.
         """
         bound = self.bind(system, flow)
         report = PushReport(system=system, flow=flow)
         lane = AccountLane(self.budgets, system)
-        with self.run(bound, "push", report, quiet=quiet), self.call(bound, params, lane) as call:
-            if "sellable" in bound.outgoing.kinds:
+        with self.run(bound, "push", report, quiet=job), self.call(bound, params, lane) as call:
+            if "sellable" in bound.outgoing.kinds and not job:
                 self.refresh_stock()
             sender = self.sender(bound, call, report, Counter(watch), lane)
             report.resumed = sender.send_open()
@@ -376,22 +377,26 @@ class Hub:
             if wanted.get("keys") or wanted.get("all"):
                 self._queue_again(bound, wanted, report)
                 sender.send_open()
-            for below in self._horizons(bound):
+            for below in self._horizons(bound, once=job):
                 while self._queue(bound, below, report):
                     sender.send_open()
             sender.finish()
         return report
 
-    def _horizons(self, bound: BoundFlow) -> Iterator[int]:
-        """How far the feed may be read: once, and again while a running transaction holds back rows that are there."""
+    def more_to_push(self, bound: BoundFlow) -> bool:
+        """Whether changes wait behind the flow's position, those held back by a running transaction included."""
+        with reading(self.engine) as connection:
+            position = load_position(connection, bound.system.system, bound.name)
+            return more_behind(connection, position=position, kinds=bound.outgoing.kinds)
+
+    def _horizons(self, bound: BoundFlow, *, once: bool) -> Iterator[int]:
+        """How far the feed may be read: once, or again while a running transaction holds back rows that are there."""
         for _ in range(PATIENCE):
-            with self.engine.begin() as connection:
+            with reading(self.engine) as connection:
                 below = horizon(connection)
             yield below
-            with self.engine.connect() as connection:
-                position = load_position(connection, bound.system.system, bound.name)
-                if not more_behind(connection, position=position, kinds=bound.outgoing.kinds):
-                    return
+            if once or not self.more_to_push(bound):
+                return
             time.sleep(0.05)
         where = f"{bound.system.system}/{bound.name}"
         raise Retry(f"{where}: a long transaction holds back newer changes", after=timedelta(minutes=1))

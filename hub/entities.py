@@ -15,7 +15,7 @@ from hub.derive import FACTS, derive_orders, order_facts_lock
 from hub.drafting import content_of
 from hub.feed import enter_feed
 from hub.people.overlay import lay_links_over
-from hub.positions import hold_back_older
+from hub.positions import hold_back_older, note_counted_again
 from hub.store.database import copy_rows, digest
 from hub.urgency import urgent_sql
 
@@ -108,6 +108,8 @@ def write_drafts(
         old = existing.get(draft.key)
         changed = old is None or old.deleted or old.hash != draft.hash
         draft.write = changed and newest.get(draft.key) is draft
+    if kind == "stock_position":
+        note_counted_again(connection, [draft for draft in drafts if not draft.write])
     _stage(connection, drafts)
     expected = sum(draft.write for draft in drafts)
     if expected:

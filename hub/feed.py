@@ -21,10 +21,12 @@ __all__ = [
     "horizon",
     "in_feed",
     "load_position",
+    "load_urgent_position",
     "more_behind",
     "read_feed",
     "read_urgent",
     "save_position",
+    "save_urgent_position",
 ]
 
 
@@ -108,7 +110,7 @@ def in_feed(connection: Connection) -> bool:
 def horizon(connection: Connection) -> int:
     """The transaction id below which every row of the feed is decided: committed, or rolled back for good.
 
-    Call it in a transaction of its own, and read the feed in a later statement.
+    Call it before the transaction writes anything, and read the feed in a later statement.
     """
     newest, running = connection.execute(_HORIZON, {"lock": _FEED_LOCK}).one()
     low = [_whole(int(xid), newest) for xid in running]
@@ -151,32 +153,69 @@ def read_feed(
 
 
 _READ_URGENT = text("""
-    SELECT entity_id, kind, bool_and(system = :system) AS echo FROM change_feed
-    WHERE urgent AND (xid, seq) > (:xid, :seq) AND kind = ANY(:kinds)
-    GROUP BY entity_id, kind ORDER BY max(xid), entity_id LIMIT :limit
+    WITH next AS (
+        SELECT xid, seq, entity_id, kind, system FROM change_feed
+        WHERE urgent AND (xid, seq) > (:xid, :seq) AND kind = ANY(:kinds) ORDER BY xid, seq LIMIT :limit
+    )
+    SELECT entity_id, kind, bool_and(system = :system) AS echo,
+           (SELECT xid FROM next WHERE xid < :horizon ORDER BY xid DESC, seq DESC LIMIT 1) AS last_xid,
+           (SELECT seq FROM next WHERE xid < :horizon ORDER BY xid DESC, seq DESC LIMIT 1) AS last_seq
+    FROM next GROUP BY entity_id, kind ORDER BY min(xid), entity_id
 """)
 
 
 def read_urgent(
-    connection: Connection, *, position: FeedPosition, kinds: Sequence[str], system: str, limit: int
-) -> list[Changed]:
-    """The entities with an urgent change behind `position`.
+    connection: Connection,
+    *,
+    position: FeedPosition,
+    below: int,
+    kinds: Sequence[str],
+    system: str,
+    limit: int,
+) -> tuple[list[Changed], FeedPosition]:
+    """The entities with an urgent change behind `position`, and the position behind which nothing urgent can follow.
 
-    All committed rows are seen, those above the horizon too: the caller does not move on because of them.
+    All committed rows are seen, those above the horizon too. The position stays below it: what commits late is not
+    passed over, what was seen already is seen once more.
     """
-    values = {
-        "xid": position.xid,
-        "seq": position.seq,
-        "kinds": list(kinds),
-        "system": system,
-        "limit": limit,
-    }
-    return [Changed._make(row) for row in connection.execute(_READ_URGENT, values)]
+    rows = connection.execute(
+        _READ_URGENT,
+        {
+            "xid": position.xid, "seq": position.seq, "horizon": below, "kinds": list(kinds), "system": system,
+            "limit": limit,
+        },
+    ).all()  # fmt: skip
+    changed = [Changed(row.entity_id, row.kind, row.echo) for row in rows]
+    if not rows or rows[0].last_xid is None:
+        return changed, position
+    return changed, FeedPosition(rows[0].last_xid, rows[0].last_seq)
 
 
 def load_position(connection: Connection, system: str, flow: str) -> FeedPosition:
     row = connection.execute(_LOAD, {"system": system, "flow": flow}).one_or_none()
     return FeedPosition() if row is None else FeedPosition(row.feed_xid, row.feed_seq)
+
+
+_LOAD_URGENT = text("""
+    SELECT feed_xid, feed_seq, urgent_xid, urgent_seq FROM flow_state WHERE system = :system AND flow = :flow
+""")
+_SAVE_URGENT = text("""
+    INSERT INTO flow_state (system, flow, urgent_xid, urgent_seq) VALUES (:system, :flow, :xid, :seq)
+    ON CONFLICT (system, flow) DO UPDATE SET urgent_xid = excluded.urgent_xid, urgent_seq = excluded.urgent_seq
+""")
+
+
+def load_urgent_position(connection: Connection, system: str, flow: str) -> FeedPosition:
+    """Up to where the flow's urgent changes are queued: by themselves, or with all others."""
+    row = connection.execute(_LOAD_URGENT, {"system": system, "flow": flow}).one_or_none()
+    if row is None:
+        return FeedPosition()
+    return max(FeedPosition(row.feed_xid, row.feed_seq), FeedPosition(row.urgent_xid, row.urgent_seq))
+
+
+def save_urgent_position(connection: Connection, system: str, flow: str, position: FeedPosition) -> None:
+    values = {"system": system, "flow": flow, "xid": position.xid, "seq": position.seq}
+    connection.execute(_SAVE_URGENT, values)
 
 
 def save_position(connection: Connection, system: str, flow: str, position: FeedPosition) -> None:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection, insert, text
 
 from canonical_model.content import full_content
-from hub.feed import Changed, load_position, read_feed, read_urgent, save_position
+from hub.feed import (
+    Changed,
+    horizon,
+    load_position,
+    load_urgent_position,
+    read_feed,
+    read_urgent,
+    save_position,
+    save_urgent_position,
+)
 from hub.quarantine import Refusal, put_refusals, resolve_outgoing
 from hub.reports import PushReport
 from hub.store.database import copy_rows, digest
@@ -21,8 +30,13 @@ from mappings.mapping import Outgoing
 
 __all__ = ["ROUND", "OutgoingFlow", "queue_entities", "queue_round", "queue_urgent", "wanted_records"]
 
-ROUND = 20_000
-"""Change feed rows looked at in one transaction."""
+ROUND = 2_000
+"""Change feed rows looked at in one transaction, at least: while they are mapped nothing is sent, so what is urgent
+waits for it."""
+BATCHES = 2
+"""Of large batches so many: each round may end with one that is not full."""
+URGENT = 20_000
+"""Urgent rows looked at in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +76,16 @@ def queue_round(connection: Connection, flow: OutgoingFlow, *, below: int, repor
     _queue_alone(connection, flow)
     position = load_position(connection, flow.system, flow.flow)
     changed, behind = read_feed(
-        connection, position=position, below=below, kinds=flow.kinds, system=flow.system, limit=ROUND
+        connection,
+        position=position,
+        below=below,
+        kinds=flow.kinds,
+        system=flow.system,
+        limit=max(ROUND, BATCHES * flow.batch_size),
     )
     if behind == position:
         return False
-    ids = _entities_concerned(connection, flow, changed, report)
+    ids = _without_accepted(connection, flow, _entities_concerned(connection, flow, changed, report), report)
     _store(connection, flow, _to_send(connection, flow, ids, report), report)
     save_position(connection, flow.system, flow.flow, behind)
     return True
@@ -81,19 +100,25 @@ def queue_entities(
 
 
 def queue_urgent(connection: Connection, flow: OutgoingFlow, report: PushReport) -> int:
-    """Store an urgent delivery for the urgent changes behind the flow's position, in the caller's transaction.
+    """Store an urgent delivery for the urgent changes that are new to the flow, in the caller's transaction.
 
-    The position stays: the push that comes to them later finds them accepted. Needs no run of the flow, so it can be
-    done while a long push is under way. Returns how many changes were stored; what waits already is not stored twice.
+    The flow's position in the feed stays, a second one moves on: the push that comes to these changes later finds them
+    accepted. Needs no run of the flow, so it can be done while a long push is under way. Returns how many changes were
+    stored; what waits already is not stored twice.
     """
+    below = horizon(connection)
     _queue_alone(connection, flow)
-    position = load_position(connection, flow.system, flow.flow)
-    changed = read_urgent(connection, position=position, kinds=flow.kinds, system=flow.system, limit=ROUND)
+    position = load_urgent_position(connection, flow.system, flow.flow)
+    changed, behind = read_urgent(
+        connection, position=position, below=below, kinds=flow.kinds, system=flow.system, limit=URGENT
+    )
     if not changed:
         return 0
-    ids = _entities_concerned(connection, flow, changed, report)
-    left = list(_to_send(connection, flow, ids, report, urgent=True))
+    concerned = _entities_concerned(connection, flow, changed, report)
+    left = list(_to_send(connection, flow, concerned.ids, report, urgent=True))
     _store(connection, flow, left, report, urgent=True)
+    if behind != position:
+        save_urgent_position(connection, flow.system, flow.flow, behind)
     return len(left)
 
 
@@ -149,10 +174,18 @@ def _json_path(table: str, path: str) -> str:
     return f"({table}.content{middle} ->> '{steps[-1]}')"
 
 
+class _Concerned(NamedTuple):
+    """The flow's entities that are to be looked at; `related` are those something else that changed leads to."""
+
+    ids: list[int]
+    related: set[int]
+
+
 def _entities_concerned(
     connection: Connection, flow: OutgoingFlow, changed: Iterable[Changed], report: PushReport
-) -> list[int]:
+) -> _Concerned:
     mine: set[int] = set()
+    related_to: set[int] = set()
     by_kind: dict[str, list[int]] = {}
     for change in changed:
         by_kind.setdefault(change.kind, []).append(change.entity_id)
@@ -171,7 +204,31 @@ def _entities_concerned(
             )
             report.read += len(found - mine)
             mine |= found
-    return sorted(mine)
+            related_to |= found
+    return _Concerned(sorted(mine), related_to)
+
+
+# The version that counts: what was written to the other side since went through here, and stands behind it.
+_NOT_ACCEPTED = text("""
+    SELECT e.id FROM entity AS e WHERE e.id = ANY(:ids) AND NOT EXISTS (
+        SELECT FROM ledger AS l
+        WHERE l.entity_id = e.id AND l.system = :system AND l.flow = :flow AND l.entity_version >= e.version
+    )
+""")
+
+
+def _without_accepted(
+    connection: Connection, flow: OutgoingFlow, concerned: _Concerned, report: PushReport
+) -> list[int]:
+    """Without those whose present version was accepted already, by way of an urgent delivery: they need not be mapped
+    again. What something related leads to is mapped all the same: its record may differ.
+    """
+    own = [one for one in concerned.ids if one not in concerned.related]
+    if not own:
+        return concerned.ids
+    left = set(connection.scalars(_NOT_ACCEPTED, {"system": flow.system, "flow": flow.flow, "ids": own}))
+    report.unchanged += len(own) - len(left)
+    return sorted(left | concerned.related)
 
 
 _ENTITIES = text("SELECT id, key, version, content, deleted_at FROM entity WHERE id = ANY(:ids) ORDER BY id")

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 if TYPE_CHECKING:
     from hub.entities import Draft
 
-__all__ = ["hold_back_older"]
+__all__ = ["hold_back_older", "note_counted_again"]
 
 _AS_OF = text("""
     SELECT key, (content ->> 'as_of')::timestamptz AS as_of FROM entity
@@ -44,3 +44,15 @@ def _moment(draft: Draft) -> datetime | None:
     content: Mapping[str, str] = orjson.loads(draft.content)
     told = content.get("as_of")
     return None if told is None else datetime.fromisoformat(told)
+
+
+_COUNTED_AGAIN = text("""
+    INSERT INTO stock_dirty (sku) SELECT DISTINCT sku FROM stock_demand WHERE sku = ANY(CAST(:skus AS text[]))
+""")
+
+
+def note_counted_again(connection: Connection, drafts: Iterable[Draft]) -> None:
+    """A count that came again is newer though it says the same: open orders of its SKU may be booked by now."""
+    skus = {orjson.loads(draft.content).get("sku") for draft in drafts}
+    if found := sorted(sku for sku in skus if sku):
+        connection.execute(_COUNTED_AGAIN, {"skus": found})

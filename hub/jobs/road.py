@@ -24,6 +24,7 @@ from hub.progress import Counter
 from hub.quarantine import Refusal, put_refusals
 from hub.reports import PullReport, PushReport
 from hub.stock import KINDS as STOCK_KINDS
+from hub.store.database import reading
 from hub.subscribers.sender import send
 from hub.subscribers.wake import wake_subscribers
 from hub.system_file import UnknownName
@@ -44,12 +45,15 @@ IDS = 100
 """Ids asked for in one fetch."""
 ROUNDS = 50
 """How often a job looks again at what came meanwhile before it lets another job have its place."""
-AFTER_URGENT = 0.5
-"""Seconds the rest of a flow's changes gives way to its urgent ones: both need the flow for themselves."""
+AFTER_URGENT = 1.0
+"""Seconds the rest of a flow's changes gives way to its urgent ones: both need the flow for themselves, and where all
+were urgent the rest is nothing but a position to be moved on."""
 AFTER_OTHERS = 0.05
 """Seconds until a subscriber that is not told all yet has its next turn: those that wait come first."""
 PATIENCE = 1.0
 """Seconds a job waits for a flow that runs elsewhere before it gives up its place."""
+URGENT_PATIENCE = 0.06
+"""The same, where whoever runs the flow sends what is urgent; then the job looks for what became urgent meanwhile."""
 
 log = structlog.get_logger("tsunagi.jobs")
 
@@ -70,6 +74,8 @@ def run_job(hub: Hub, job: Job) -> None:
         try:
             _patiently(hub, work, job)
         except FlowBusy:
+            if job.task is Task.OVERTAKE and _asked_again(hub, job):
+                continue
             _later(hub, replace(job, busy=job.busy + 1), min(0.5 * 1.5**job.busy, 10))
             return
         except _Stopping:
@@ -93,9 +99,14 @@ def run_job(hub: Hub, job: Job) -> None:
     _later(hub, replace(job, attempt=0, busy=0), 0)
 
 
+def _asked_again(hub: Hub, job: Job) -> bool:
+    with hub.engine.begin() as connection:
+        return not hub.stopping.is_set() and asked_again(connection, job)
+
+
 def _patiently(hub: Hub, work: Callable[[Hub, Job], None], job: Job) -> None:
     """A flow that runs elsewhere is mostly done in a moment."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + (URGENT_PATIENCE if job.task is Task.OVERTAKE else PATIENCE)
     while time.monotonic() < until and not hub.stopping.is_set():
         with suppress(FlowBusy):
             return work(hub, job)
@@ -152,7 +163,7 @@ class _Page:
 
 def _waiting(hub: Hub, job: Job, *, fetch: bool) -> list[_Page]:
     names = {"system": job.system, "flow": job.flow, "fetch": fetch, "limit": PAGES}
-    with hub.engine.connect() as connection:
+    with reading(hub.engine) as connection:
         return [_Page(**row._mapping) for row in connection.execute(_WAITING, names)]
 
 
@@ -164,7 +175,7 @@ _MORE = text("""
 
 def _more_waiting(hub: Hub, job: Job, *, fetch: bool) -> bool:
     names = {"system": job.system, "flow": job.flow, "fetch": fetch}
-    with hub.engine.connect() as connection:
+    with reading(hub.engine) as connection:
         return bool(connection.scalar(_MORE, names))
 
 
@@ -210,7 +221,8 @@ def _lot_taken(hub: Hub, bound: BoundFlow, job: Job) -> list[str]:
                     broken += _page_taken(hub, bound, page.id, call, report)
         if not pages:
             _catch_up(hub, bound)
-        wake_pushes(hub)  # what changed goes out while the run works out what else follows from it
+        # what changed goes out while the run works out what else follows from it
+        wake_pushes(hub, kinds=report.kinds)
     return broken
 
 
@@ -340,11 +352,14 @@ def _not_fetched(hub: Hub, bound: BoundFlow, event: int, ja: str, en: str, error
 def _deliver(hub: Hub, job: Job) -> None:
     """The same push as the scheduled one."""
     try:
-        hub.push(job.system, job.flow, quiet=True)
+        hub.push(job.system, job.flow, job=True)
     except Retry:
         if hub.stopping.is_set():
             raise _Stopping("stopping") from None
         raise
+    if hub.more_to_push(hub.bind(job.system, job.flow)):
+        with hub.engine.begin() as connection:
+            wake(connection, [replace(job, attempt=0, busy=0)], seconds=AFTER_URGENT)
 
 
 def _overtake(hub: Hub, job: Job) -> None:
@@ -371,7 +386,7 @@ _URGENT_OPEN = text(
 
 
 def _urgent_open(hub: Hub, job: Job) -> bool:
-    with hub.engine.connect() as connection:
+    with reading(hub.engine) as connection:
         return bool(connection.scalar(_URGENT_OPEN, {"system": job.system, "flow": job.flow}))
 
 
@@ -401,14 +416,20 @@ _WORK: dict[Task, Callable[[Hub, Job], None]] = {
 _BEHIND = text("""
     SELECT p.system, p.flow,
            EXISTS (SELECT FROM change_feed AS c WHERE c.urgent AND c.kind = ANY(p.kinds)
-                   AND (c.xid, c.seq) > (coalesce(s.feed_xid, 0), coalesce(s.feed_seq, 0))) AS urgent,
+                   AND (c.xid, c.seq) > (s.queued_xid, s.queued_seq)) AS urgent,
            NOT :urgent_only AND EXISTS (
                    SELECT FROM change_feed AS c WHERE c.kind = ANY(p.kinds)
-                   AND (c.xid, c.seq) > (coalesce(s.feed_xid, 0), coalesce(s.feed_seq, 0))) AS behind
+                   AND (c.xid, c.seq) > (s.feed_xid, s.feed_seq)) AS behind
     FROM (SELECT system, flow, string_to_array(kinds, ',') AS kinds
           FROM unnest(CAST(:systems AS text[]), CAST(:flows AS text[]), CAST(:kinds AS text[]))
                AS given(system, flow, kinds)) AS p
-    LEFT JOIN flow_state AS s ON s.system = p.system AND s.flow = p.flow
+    CROSS JOIN LATERAL (
+        SELECT coalesce(max(feed_xid), 0) AS feed_xid, coalesce(max(feed_seq), 0) AS feed_seq,
+               coalesce(max(CASE WHEN ahead THEN urgent_xid ELSE feed_xid END), 0) AS queued_xid,
+               coalesce(max(CASE WHEN ahead THEN urgent_seq ELSE feed_seq END), 0) AS queued_seq
+        FROM (SELECT *, (urgent_xid, urgent_seq) > (feed_xid, feed_seq) AS ahead FROM flow_state
+              WHERE system = p.system AND flow = p.flow) AS mine
+    ) AS s
 """)
 _STORED = text("""
     SELECT system, flow, cardinality(fetch_ids) > 0 AS fetch FROM intake
@@ -416,14 +437,17 @@ _STORED = text("""
 """)
 
 
-def wake_pushes(hub: Hub, *, urgent_only: bool = False) -> None:
+def wake_pushes(hub: Hub, *, urgent_only: bool = False, kinds: Iterable[str] | None = None) -> None:
     """Ask for a push of every flow that has changes behind it, and for overtaking where one of them is urgent.
 
     What the store says counts, not what the caller has just done: after a crash in between it is the same. Flows that
-    write whole files keep to their timetable. Subscribers are flows of their own and asked for too.
+    write whole files keep to their timetable. Subscribers are flows of their own and asked for too. `kinds` asks only
+    for what sends one of them, and no subscribers: somebody will ask for all in a moment.
     """
-    wake_subscribers(hub.engine)
-    flows = list(_live_pushes(hub))
+    if kinds is None:
+        wake_subscribers(hub.engine)
+    wanted = None if kinds is None else set(kinds)
+    flows = [bound for bound in _live_pushes(hub) if wanted is None or wanted & set(bound.outgoing.kinds)]
     if not flows:
         return
     values = {
@@ -432,11 +456,10 @@ def wake_pushes(hub: Hub, *, urgent_only: bool = False) -> None:
         "kinds": [",".join(bound.outgoing.kinds) for bound in flows],
         "urgent_only": urgent_only,
     }
-    with hub.engine.begin() as connection:
+    with reading(hub.engine) as connection:
         rows = connection.execute(_BEHIND, values).all()
-        deliver = [
-            (Job(Task.DELIVER, row.system, row.flow, Lane.BULK), row.urgent) for row in rows if row.behind
-        ]
+    deliver = [(Job(Task.DELIVER, row.system, row.flow, Lane.BULK), row.urgent) for row in rows if row.behind]
+    with hub.engine.begin() as connection:
         wake(
             connection,
             [Job(Task.OVERTAKE, row.system, row.flow, Lane.URGENT) for row in rows if row.urgent]

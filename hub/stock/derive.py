@@ -19,8 +19,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from hub.stock.policy import COUNT_AGE
+from hub.store.database import driver
 
-__all__ = ["MANY", "REPLAYED", "derive", "prepare"]
+__all__ = ["FEW", "MANY", "PREPARED_AFTER", "REPLAYED", "derive", "empty", "plan_for", "prepare"]
 
 _TEMPORARY = (
     "touched (sku text)",
@@ -308,10 +309,53 @@ MANY = 500
 """From so many SKUs on the planner is told how large the temporary tables are; below, that costs more than it helps."""
 
 
+FEW = 200
+"""Up to so many changes, or SKUs, the plans are those for a few: see `plan_for`."""
+_THERE = text("SELECT to_regclass('pg_temp.asked') IS NOT NULL")
+# A temporary table without statistics is taken for a thousand rows, and joined by reading the other table whole.
+_FEW = "".join(
+    f"SET LOCAL {name} = {value}; "
+    for name, value in (
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("enable_seqscan", "off"),
+        ("jit", "off"),
+        ("plan_cache_mode", "force_generic_plan"),
+    )
+)
+_USUAL = "".join(
+    f"SET LOCAL {name} TO DEFAULT; "
+    for name in ("enable_hashjoin", "enable_mergejoin", "enable_seqscan", "jit", "plan_cache_mode")
+)
+PREPARED_AFTER = 5
+"""Executions after which psycopg has the server keep a statement with its plan: its own default."""
+_NAMES = [each.partition(" ")[0] for each in _TEMPORARY]
+_DELETE = "; ".join(f"DELETE FROM pg_temp.{name}" for name in _NAMES)  # noqa: S608  (our own names)
+_TRUNCATE = f"TRUNCATE {', '.join(f'pg_temp.{name}' for name in _NAMES)}"
+_TURNS = 50
+"""So often rows are deleted before the tables are cut: a cut takes 25 times as long, but leaves no dead rows."""
+
+
 def prepare(connection: Connection) -> None:
-    """The turn's temporary tables, empty."""
-    statements = (f"CREATE TEMP TABLE IF NOT EXISTS {each} ON COMMIT DELETE ROWS" for each in _TEMPORARY)
-    connection.exec_driver_sql("; ".join(statements))
+    """The turn's temporary tables. They are made once in a session, and always empty at the start of a transaction."""
+    if not connection.scalar(_THERE):
+        connection.exec_driver_sql("; ".join(f"CREATE TEMP TABLE {each}" for each in _TEMPORARY))
+
+
+def empty(connection: Connection, skus: int) -> None:
+    """Leave the temporary tables empty, after a turn of so many SKUs."""
+    turns = connection.info["turns"] = connection.info.get("turns", 0) + 1
+    connection.exec_driver_sql(_TRUNCATE if skus > FEW or turns % _TURNS == 0 else _DELETE)
+
+
+def plan_for(connection: Connection, *, few: bool) -> None:
+    """How the statements of this transaction are planned from here on.
+
+    For a few SKUs: by index, row by row, with plans that are kept. For many: as the server sees fit, anew each time; a
+    plan that was kept for a few would take hours.
+    """
+    connection.exec_driver_sql(_FEW if few else _USUAL)
+    driver(connection).prepare_threshold = PREPARED_AFTER if few else None
 
 
 def derive(
@@ -329,6 +373,7 @@ def derive(
     skus: int = connection.scalar(text("SELECT count(*) FROM pg_temp.turn")) or 0
     if not skus:
         return 0
+    plan_for(connection, few=skus <= FEW)
 
     def analyze(*tables: str) -> None:
         for table in tables if skus >= MANY else ():

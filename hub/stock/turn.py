@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import Connection, Engine, delete, insert, text
 
-from hub.feed import enter_feed, horizon, load_position, more_behind, read_feed, save_position
+from hub.feed import FeedPosition, enter_feed, horizon, load_position, more_behind, read_feed, save_position
 from hub.stock.demand import KINDS, note_changes
-from hub.stock.derive import MANY, derive, prepare
+from hub.stock.derive import FEW, MANY, PREPARED_AFTER, derive, empty, plan_for, prepare
 from hub.stock.offers import EVERY_SKU, tell_sold, write_offers
 from hub.stock.oversold import Oversold, flag_oversold
 from hub.stock.shape import Place, build_shape
+from hub.store.database import driver, reading
 from hub.store.stock_tables import stock_counter, stock_pool_location, stock_pool_places, stock_rule
 from mappings.problems import MappingError
 
@@ -82,7 +83,7 @@ _DUE = text("""
     SELECT EXISTS (SELECT FROM stock_dirty)
         OR EXISTS (SELECT FROM stock_reservation WHERE state = 'open' AND expires_at <= now())
 """)
-_STATE = text("SELECT cursor FROM flow_state WHERE system = :system AND flow = :flow")
+_STATE = text("SELECT cursor, feed_xid, feed_seq FROM flow_state WHERE system = :system AND flow = :flow")
 _SAVE_STATE = text("""
     INSERT INTO flow_state (system, flow, cursor) VALUES (:system, :flow, CAST(:state AS jsonb))
     ON CONFLICT (system, flow) DO UPDATE SET cursor = excluded.cursor
@@ -92,7 +93,7 @@ _CHANNELS = text(
     "SELECT key, content -> 'locations' AS locations FROM entity "
     "WHERE kind = 'channel' AND deleted_at IS NULL AND content ? 'locations'"
 )
-# Of each flow that brings counts: its newest page, and when its last whole listing began.
+# Of each flow that brings counts: its newest page that is no event, and when its last whole listing began.
 _LISTINGS = text("""
     SELECT f.system, f.flow, newest.id AS newest, coalesce((
         SELECT i.received_at FROM intake AS i WHERE i.system = f.system AND i.flow = f.flow AND i.id > coalesce((
@@ -101,7 +102,7 @@ _LISTINGS = text("""
         ORDER BY i.id LIMIT 1), whole.received_at) AS began
     FROM unnest(CAST(:systems AS text[]), CAST(:flows AS text[])) AS f(system, flow)
     LEFT JOIN LATERAL (SELECT i.id FROM intake AS i WHERE i.system = f.system AND i.flow = f.flow
-                       AND i.state <> 'stored' ORDER BY i.id DESC LIMIT 1) AS newest ON true
+                       AND i.state <> 'stored' AND i.event_id IS NULL ORDER BY i.id DESC LIMIT 1) AS newest ON true
     LEFT JOIN LATERAL (SELECT i.id, i.received_at FROM intake AS i WHERE i.system = f.system AND i.flow = f.flow
                        AND i.complete AND i.state <> 'stored' ORDER BY i.id DESC LIMIT 1) AS whole ON true
     ORDER BY 1, 2
@@ -122,14 +123,14 @@ def refresh(
     room = StockRoom(systems, load_mapping)
     until = time.monotonic() + PATIENCE
     while True:
-        with engine.begin() as connection:
+        with reading(engine) as connection:
             below = horizon(connection)
         while True:
             with engine.begin() as connection:
                 more = room.round(connection, below, result)
             if not more:
                 break
-        with engine.connect() as connection:
+        with reading(engine) as connection:
             position = load_position(connection, _SYSTEM, _FLOW)
             idle = connection.scalar(_IDLE)
             result.waiting = not idle and more_behind(connection, position=position, kinds=KINDS)
@@ -170,17 +171,28 @@ class StockRoom:
         if connection.scalar(_IDLE):
             return False
         enter_feed(connection)
-        state: dict[str, Any] = connection.scalar(_STATE, {"system": _SYSTEM, "flow": _FLOW}) or {}
+        before = result.skus
+        try:
+            more = self._round(connection, below, result)
+        finally:
+            driver(connection).prepare_threshold = PREPARED_AFTER
+        empty(connection, result.skus - before)
+        return more
+
+    def _round(self, connection: Connection, below: int, result: Turned) -> bool:
+        row = connection.execute(_STATE, {"system": _SYSTEM, "flow": _FLOW}).one_or_none()
+        state: dict[str, Any] = {} if row is None or row.cursor is None else row.cursor
+        position = FeedPosition() if row is None else FeedPosition(row.feed_xid, row.feed_seq)
         before = orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
-        position = load_position(connection, _SYSTEM, _FLOW)
         changed, behind = read_feed(
             connection, position=position, below=below, kinds=KINDS, system=_SYSTEM, limit=ROUND
         )
+        prepare(connection)
+        plan_for(connection, few=len(changed) <= FEW)
         by_kind: dict[str, list[int]] = {}
         for one in changed:
             by_kind.setdefault(one.kind, []).append(one.entity_id)
         if changed:
-            prepare(connection)
             told = [one.entity_id for one in changed if one.kind == "order" and not one.echo]
             note_changes(connection, by_kind, told)
         if behind != position:
@@ -194,7 +206,6 @@ class StockRoom:
         if not changed and not connection.scalar(_DUE):
             self._save(connection, state, before)
             return False
-        prepare(connection)
         if len(changed) >= ROUND // 2:  # more of the feed first: what is touched twice is worked out once
             connection.execute(_PUT_OFF, {"limit": 0})
             tell_sold(connection)

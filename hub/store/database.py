@@ -27,6 +27,7 @@ __all__ = [
     "lock_number",
     "migrate",
     "open_engine",
+    "reading",
     "schema_is_current",
     "try_lock",
 ]
@@ -63,6 +64,13 @@ def open_engine(url: str, *, threads: int = 1) -> Engine:
         hide_parameters=True,  # error texts must not carry the values of rows
         connect_args={"application_name": "tsunagi"},
     )
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection whose statements stand each for itself: one question, and no transaction around it."""
+    with engine.connect() as connection:
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def _json(value: Any) -> bytes:
@@ -129,7 +137,7 @@ def try_lock(engine: Engine, name: str) -> Iterator[bool]:
     The lock belongs to a database session of its own: it ends with the process, however that dies.
     """
     number = lock_number(name)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with reading(engine) as connection:
         held = bool(connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": number}))
         try:
             yield held

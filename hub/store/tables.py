@@ -100,6 +100,7 @@ Index(
     intake.c.id,
     postgresql_where=intake.c.state == "stored",
 )
+Index("intake_complete_idx", intake.c.system, intake.c.flow, intake.c.id, postgresql_where=intake.c.complete)
 _NO_EVENT = intake.c.event_id.is_(None)
 Index("intake_sha256_idx", intake.c.system, intake.c.flow, intake.c.sha256, postgresql_where=_NO_EVENT)
 Index("intake_name_idx", intake.c.system, intake.c.flow, intake.c.name, postgresql_where=_NO_EVENT)
@@ -212,6 +213,9 @@ flow_state = Table(
     Column("cursor", JSONB),
     Column("feed_xid", BigInteger, nullable=False, server_default=text("0")),
     Column("feed_seq", BigInteger, nullable=False, server_default=text("0")),
+    # of a push: up to here its urgent changes are queued, ahead of the others
+    Column("urgent_xid", BigInteger, nullable=False, server_default=text("0")),
+    Column("urgent_seq", BigInteger, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("system", "flow"),
 )
 

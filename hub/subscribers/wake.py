@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Engine, text
 
 from hub.jobs.queue import Job, Lane, Task, wake
 from hub.jobs.schema import SCHEMA
+from hub.store.database import reading
 from hub.subscribers.register import AHEAD
 from hub.subscribers.sender import FIRST_OF_ENTITY, SYSTEM
 
@@ -35,10 +36,12 @@ def wake_subscribers(engine: Engine, *, failed_too: bool = False) -> None:
 
     One whose last job failed for good is left alone, unless `failed_too`: it is asked again now and then.
     """
-    with engine.begin() as connection:
-        values = {"failed_too": failed_too, "prefix": job_of("").name}
+    values = {"failed_too": failed_too, "prefix": job_of("").name}
+    with reading(engine) as connection:
         names = connection.scalars(_BEHIND, values).all()
-        wake(connection, [job_of(name) for name in names])
+    if names:
+        with engine.begin() as connection:
+            wake(connection, [job_of(name) for name in names])
 
 
 def wake_one(connection: Connection, name: str) -> None:
