@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import posixpath
+import socket
 import stat
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -397,10 +398,11 @@ class Sftp:
 
 
 def _transport(sock: Any, **options: Any) -> paramiko.Transport:
-    """paramiko's, with the ciphers first that processors have instructions for: they take a third of the time."""
+    """paramiko's, with the ciphers first that processors have instructions for, and requests that leave at once."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     transport = paramiko.Transport(sock, **options)
-    options_of = transport.get_security_options()
-    options_of.ciphers = sorted(options_of.ciphers, key=lambda name: "gcm" not in name)
+    security = transport.get_security_options()
+    security.ciphers = sorted(security.ciphers, key=lambda name: "gcm" not in name)
     return transport
 
 
