@@ -1,6 +1,6 @@
 """W6: files over SFTP, against a real OpenSSH server that the measurement starts on this machine.
 
-    python -m bench.w6.work [--rounds 3]
+    python -m bench.w6.work [--rounds 3] [--peers]
 
 - **200 MB**       one file down to the local disk, and one up (temporary name, size checked, renamed), on the loopback;
                    beside the `sftp` program
@@ -8,7 +8,7 @@
                    `ssh` + `tar`. In the details: the whole pull through the hub over the same line, in which each file
                    is also claimed, stored, mapped, written and archived
 
-Each contestant is a process of its own, start and imports included. What lies on the disk in the end is compared by
+With `--peers` also asyncssh in an event loop, written for these works alone. Each contestant is a process of its own, start and imports included. What lies on the disk in the end is compared by
 digest; a difference is an error.
 """
 
@@ -134,8 +134,9 @@ def _small(folder: Path) -> None:
 class _Contest:
     """The works, each by both ways in turn; who begins changes from round to round."""
 
-    def __init__(self, base: Path, near: Account, far: Account) -> None:
+    def __init__(self, base: Path, near: Account, far: Account, peers: bool) -> None:
         self._base, self._near, self._far = base, near, far
+        self._ways = ["limit", "ours", *(["asyncssh"] if peers else [])]
         self.large, self.small = base / "large.bin", base / "small"
         _large(self.large)
         _small(self.small)
@@ -143,12 +144,13 @@ class _Contest:
 
     def round(self, turn: int) -> None:
         for work in ("down", "up", "files"):
-            ways = ["limit", "ours"] if turn % 2 == 0 else ["ours", "limit"]
+            first = turn % len(self._ways)
+            ways = self._ways[first:] + self._ways[:first]
             left = {way: self._base / f"{work}-{way}" for way in ways}
             for way, target in left.items():
                 if work == "files":
                     target.mkdir()
-                took = self._ours(work, target) if way == "ours" else self._limit(work, target)
+                took = self._limit(work, target) if way == "limit" else self._python(way, work, target)
                 self.took.setdefault(work, {}).setdefault(way, []).append(took)
             _same(work, self.small if work == "files" else self.large, *left.values())
             for target in left.values():
@@ -169,7 +171,7 @@ class _Contest:
             ["sftp", *near.options, "-P", str(near.port), "-b", "-", f"{near.user}@127.0.0.1"], typed=typed
         )
 
-    def _ours(self, work: str, target: Path) -> _Took:
+    def _python(self, way: str, work: str, target: Path) -> _Took:
         account = self._far if work == "files" else self._near
         there, here = {
             "files": (self.small, target), "down": (self.large, target), "up": (target, self.large),
@@ -183,13 +185,17 @@ class _Contest:
             str(there),
             str(here),
         ]
-        return _run([sys.executable, "-m", "bench.w6.ours", *words])
+        return _run([sys.executable, "-m", "bench.w6.ours" if way == "ours" else "bench.w6.peer", *words])
 
     def result(self, work: str, name: str, title: str, goal: float, **details: object) -> Result:
         ours, limit = self.took[work]["ours"], self.took[work]["limit"]
         return Result(
             name, title, "s", median(one.wall for one in ours), median(one.wall for one in limit),
             ratio((one.wall for one in ours), (one.wall for one in limit)), goal,
+            peers={
+                way: median(one.wall for one in took)
+                for way, took in self.took[work].items() if way not in ("ours", "limit")
+            },
             memory_mb=max(one.memory for one in ours),
             details={"ours_processor_s": round(median(one.cpu for one in ours), 2), **details},
         )  # fmt: skip
@@ -234,7 +240,7 @@ def run(plan: Plan) -> list[Result]:
     try:
         (base / "sshd").mkdir()
         with sshd(base / "sshd") as near, slow_line(near, ONE_WAY) as far, _store(base) as store:
-            contest = _Contest(base, near, far)
+            contest = _Contest(base, near, far, plan.peers)
             contest.round(0)  # compiles modules, fills caches
             contest.took.clear()
             for turn in range(plan.rounds):
@@ -262,7 +268,9 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=3)
-    found = run(Plan(rounds=parser.parse_args().rounds))
+    parser.add_argument("--peers", action="store_true")
+    asked = parser.parse_args()
+    found = run(Plan(rounds=asked.rounds, peers=asked.peers))
     show(found, Console(width=150))
     for one in found:
         print(one.work, dict(one.details))

@@ -1,9 +1,9 @@
-"""SFTP as a file store, by paramiko.
+"""SFTP as a file store: paramiko's connection, our requests (`connectors.transport.sftp_requests`).
 
 The server must show a host key that was pinned in the settings; there is no way to switch that off. Facts behind the
 rules: `Transport` alone checks nothing, so `SSHClient` is used; `rename` onto an existing file fails on OpenSSH where
-`posix-rename` succeeds; a prefetch without a limit makes some servers stop answering; a download that fails leaves an
-empty file; agents and found keys end in "Too many authentication failures".
+`posix-rename` succeeds; many requests at once make some servers stop answering; agents and found keys end in "Too many
+authentication failures".
 """
 
 from __future__ import annotations
