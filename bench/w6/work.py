@@ -8,8 +8,8 @@
                    `ssh` + `tar`. In the details: the whole pull through the hub over the same line, in which each file
                    is also claimed, stored, mapped, written and archived
 
-With `--peers` also asyncssh in an event loop, written for these works alone. Each contestant is a process of its own, start and imports included. What lies on the disk in the end is compared by
-digest; a difference is an error.
+With `--peers` also asyncssh in an event loop, written for these works alone. Each contestant is a process of its own,
+start and imports included. What lies on the disk in the end is compared by digest; a difference is an error.
 """
 
 from __future__ import annotations

@@ -37,14 +37,22 @@ from connectors.transport.files import (
     temporary_name,
     wanted,
 )
-from connectors.transport.sftp_requests import CHUNK, Attributes, ConnectionLost, Requests, Sizes, Steps, Task
+from connectors.transport.sftp_requests import (
+    LARGE_CHUNK,
+    Attributes,
+    ConnectionLost,
+    Requests,
+    Sizes,
+    Steps,
+    Task,
+)
 from connectors.transport.ssh_keys import HostKeyRejected, PinnedHostKeys, load_private_key, offered_host_key
 
 __all__ = ["Sftp", "SftpSettings"]
 
 _OFFLINE = (paramiko.SSHException, EOFError, ConnectionError, TimeoutError)
 _WINDOW = 2 * 1024 * 1024
-_PACKET = CHUNK + 1024
+_PACKET = LARGE_CHUNK + 1024
 """An answer with a part of a file comes in one packet, instead of one and a few bytes in another."""
 
 
@@ -362,7 +370,7 @@ class Sftp:
             assert transport is not None
             transport.set_keepalive(int(s.keepalive.total_seconds()))
             # all answers under way fit into the window: the server never has to stop sending while we are sending
-            window = max(_WINDOW, 2 * s.prefetch * CHUNK)
+            window = max(_WINDOW, s.prefetch * LARGE_CHUNK)
             channel = transport.open_session(window_size=window, max_packet_size=_PACKET, timeout=seconds)
             channel.settimeout(s.timeout.total_seconds())
             channel.invoke_subsystem("sftp")

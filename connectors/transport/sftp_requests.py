@@ -22,10 +22,16 @@ from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar, cast
 import paramiko
 from paramiko import sftp
 
-__all__ = ["CHUNK", "Attributes", "ConnectionLost", "Requests", "Sizes", "Steps", "Task"]
+__all__ = ["LARGE_CHUNK", "Attributes", "ConnectionLost", "Requests", "Sizes", "Steps", "Task"]
 
-CHUNK = 32 * 1024
+_CHUNK = 32 * 1024
 """Bytes asked for or sent in one request: every server takes that many."""
+
+LARGE_CHUNK = 64 * 1024
+"""The same, for reading from servers that say that they give more."""
+
+_UNDER_WAY = 2 * 1024 * 1024
+"""Bytes of one file asked for and not yet here."""
 
 TOGETHER = 64
 """Most tasks worked at, and so most files open, however many requests may be under way."""
@@ -33,6 +39,7 @@ TOGETHER = 64
 _LARGEST = 1 << 24
 _STATUS_ERRORS = {sftp.SFTP_NO_SUCH_FILE: errno.ENOENT, sftp.SFTP_PERMISSION_DENIED: errno.EACCES}
 _NO_ATTRIBUTES = struct.pack(">I", 0)
+_LIMITS = b"limits@openssh.com"
 _RENAME_OVER = b"posix-rename@openssh.com"
 
 ResultT = TypeVar("ResultT")
@@ -99,6 +106,13 @@ class _Reply:
         except FileNotFoundError:
             return False
         return True
+
+    def largest_read(self) -> int:
+        """For "limits": longest packet, longest read, longest write, most handles."""
+        if not self._expect(sftp.CMD_EXTENDED_REPLY):
+            return 0
+        self.message.get_int64()
+        return self.message.get_int64()
 
     def data(self) -> bytes:
         """Bytes of a file; none at its end."""
@@ -193,9 +207,12 @@ class Requests:
         self._unwanted: list[bytes] = []
         self._rest = memoryview(b"")
         self._send(sftp.CMD_INIT, struct.pack(">I", 3))
-        kind, _ = self._packet()
+        kind, message = self._packet()
         if kind != sftp.CMD_VERSION:
             raise ConnectionLost("this is no SFTP server")
+        self._part = _CHUNK
+        if _LIMITS in message.get_remainder():
+            self._part = max(_CHUNK, min(self.do(self._largest_read()), LARGE_CHUNK))
 
     # ------------------------------------------------------------ packets
 
@@ -298,6 +315,11 @@ class Requests:
 
     # ------------------------------------------------------------ the tasks
 
+    def _largest_read(self) -> Steps[int]:
+        """Bytes the server gives in one answer, as it says itself; 0 when it does not say."""
+        reply = yield from self._one(sftp.CMD_EXTENDED, _text(_LIMITS))
+        return reply.largest_read()
+
     def stat(self, path: str) -> Steps[Attributes]:
         """Raises FileNotFoundError, as the others do."""
         return (yield from self._one(sftp.CMD_STAT, _text(path))).attributes()
@@ -377,8 +399,8 @@ class Requests:
         under_way: deque[tuple[int, int, _Reply]] = deque()
         asked = read = 0
         while read < size:
-            wanted = min(CHUNK, size - asked)
-            if wanted and may_ask(wanted):
+            wanted = min(self._part, size - asked)
+            if wanted and asked - read < _UNDER_WAY and may_ask(wanted):
                 under_way.append((asked, wanted, self._ask_part(handle, asked, wanted)))
                 asked += wanted
                 yield True
@@ -409,7 +431,7 @@ class Requests:
         with self._handle_of(opened):
             yield from _here(opened)
             handle = _text(opened.handle())
-            while data := source.read(CHUNK):
+            while data := source.read(_CHUNK):
                 under_way.append(self.ask(sftp.CMD_WRITE, handle, struct.pack(">Q", sent), _text(data)))
                 sent += len(data)
                 yield True
