@@ -26,7 +26,7 @@ from pathlib import Path
 
 from sandbox.mail_order_core import COLUMNS
 
-__all__ = ["BAD", "FILES", "base_of", "files_of"]
+__all__ = ["BAD", "COLUMNS", "FILES", "base_of", "bytes_of", "files_of", "orders"]
 
 HERE = Path(__file__)
 DATA = HERE.parents[2] / "sandbox" / "data"
@@ -128,7 +128,7 @@ def _order(
 
 
 def _spoiled(rows: Rows, kind: int) -> Rows:
-    """The order with something wrong in one of six ways; two of them are done to its bytes, see `_bytes`."""
+    """The order with something wrong in one of six ways; two of them are done to its bytes, see `bytes_of`."""
     changes = (
         ("受注日", "2026/02/30 10:00:00"), ("支払方法", "ツケ払い"), ("受注数量", "二個"), ("受注郵便番号", "60001"),
         ("備考", "住所@@変更あり"), ("受注名", "誤田@@正"),
@@ -155,7 +155,8 @@ def changed(rows: Rows) -> Rows:
     return made
 
 
-def _bytes(rows: Rows) -> bytes:
+def bytes_of(rows: Rows) -> bytes:
+    """As the host writes them: CP932 with the bytes Windows uses."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows(rows)
     parts = _IBM.split(text.getvalue())
@@ -169,12 +170,12 @@ def _bytes(rows: Rows) -> bytes:
 def write(folder: Path, count: int, first: int) -> None:
     head = ",".join(COLUMNS).encode("cp932") + b"\r\n"
     made = list(orders(count, first))
-    every = [_bytes(rows) for rows in made]
+    every = [bytes_of(rows) for rows in made]
     (folder / "base.csv").write_bytes(head + b"".join(every))
     with (folder / "changed.csv").open("wb") as file:
         file.write(head)
         for number, (rows, raw) in enumerate(zip(made, every, strict=True), first):
-            file.write(_bytes(changed(rows)) if number % 100 == 50 else raw)
+            file.write(bytes_of(changed(rows)) if number % 100 == 50 else raw)
     random.Random(SEED).shuffle(every)
     (folder / "again.csv").write_bytes(head + b"".join(every))
 

@@ -3,6 +3,10 @@
 A file goes `folder` -> `processing` (our claim, a rename no other worker can win too) -> `done/yyyymmdd`. A crash
 leaves it in `processing`; the next run takes it up from there. Whether the hub had stored it already is told by its
 SHA-256, so a crash just before or just after storing ends the same way. The hub runs one pull of a flow at a time.
+
+Small files are claimed, brought and archived many together, since over a real line each step is a round trip; they
+are still given to the hub one by one, in their order. What is claimed and not taken in, because a file before it
+must be waited for, stays in `processing` and keeps its place in the order.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from dataclasses import dataclass
 from datetime import timedelta, timezone
 from typing import BinaryIO
 
-from connectors.contract import Call, Misconfigured, Page, Refused, Retry
+from connectors.contract import Call, ConnectorError, Misconfigured, Page, Refused, Retry
 from connectors.file_exchange.config import FileExchangeConfig, InInterface
 from connectors.file_exchange.formats import layout_of, looks_complete
 from connectors.file_exchange.patterns import NamePattern, ParsedName
@@ -26,6 +30,11 @@ __all__ = ["Inbox"]
 
 JST = timezone(timedelta(hours=9), "JST")
 _MANY = 10_000
+_GROUP = 100
+"""Most files claimed together; after a crash so many are read again."""
+_GROUP_BYTES = 16 * 1024 * 1024
+"""Larger files are claimed one by one: none waits long for another one to be archived."""
+_TRIES = 5
 _BLANK = b"\r\n\x1a\xef\xbb\xbf"
 
 
@@ -38,8 +47,21 @@ class _Verdict:
     place: str = "done"
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A file that is ready, or was claimed by an earlier run (`leftover`)."""
+
+    parsed: ParsedName
+    size: int
+    leftover: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.parsed.name
+
+
 class Inbox:
-    """The files of one interface, in order. Iterate `pages()`; each page is archived when the next is asked for."""
+    """The files of one interface, in order. Iterate `pages()`; a page is done with when the next is asked for."""
 
     def __init__(self, call: Call[FileExchangeConfig], interface: InInterface) -> None:
         self._call = call
@@ -47,6 +69,8 @@ class Inbox:
         self._interface = interface
         self._names: NamePattern = interface.names
         self._seen = call.files_seen
+        self._passed_over: list[ParsedName] = []
+        self._taken: dict[str, set[str]] = {}  # names in the folders files were put away to
         self._media_type = (
             "text/csv" if isinstance(layout_of(call.config, interface.layout), CsvLayout) else "text/plain"
         )
@@ -67,62 +91,85 @@ class Inbox:
             ) from None
         for which in ("processing", "done"):
             self._files.make_folder(self._interface.place(which))
-        for left in self._parsed(self._files.list(self._interface.place("processing"))):
-            yield from self._one(left, leftover=True)
-        for parsed in waiting:
-            missing = self._gap(parsed)
-            if (
-                missing is not None
-                and self._interface.gap == "wait"
-                and not self._call.params.get("accept_gap")
+        left = self._waiting(self._files.list(self._interface.place("processing")), leftover=True)
+        # the same name twice: the one that was claimed came first
+        in_order = sorted((*left, *waiting), key=lambda item: (item.parsed.order, not item.leftover))
+        for group in self._groups(in_order):
+            yield from self._take(group)
+
+    def _groups(self, waiting: list[_Waiting]) -> Iterator[list[_Waiting]]:
+        """Files that may be claimed together, in their order."""
+        group: list[_Waiting] = []
+        size = 0
+        for item in waiting:
+            if group and (
+                len(group) == _GROUP
+                or size + item.size > _GROUP_BYTES
+                or item.name == group[-1].name
+                or self._may_have_to_wait(group[-1], item)
             ):
-                raise Retry(
-                    f"{self._interface.name}: {parsed.name} waits because {missing} has not come "
-                    f"({parsed.name} は {missing} の到着待ちです). Ask the sender for it, or run the flow with "
-                    "accept_gap to go on without it"
-                )
-            if self._claim(parsed.name):
-                yield from self._one(parsed, missing=missing)
+                yield group
+                group, size = [], 0
+            group.append(item)
+            size += item.size
+        if group:
+            yield group
+
+    def _may_have_to_wait(self, before: _Waiting, item: _Waiting) -> bool:
+        """A file that must wait for a missing number is not claimed: whether it must, is known behind the others."""
+        if self._interface.sequence == "none" or self._interface.gap != "wait":
+            return False
+        return item.parsed.sequence != (before.parsed.sequence or 0) + 1
 
     # ------------------------------------------------------------ which files, and when
 
-    def _parsed(self, files: list[FileInfo]) -> list[ParsedName]:
-        found = (self._names.parse(info.name) for info in files)
-        return sorted((parsed for parsed in found if parsed is not None), key=lambda parsed: parsed.order)
+    def _waiting(self, files: list[FileInfo], *, leftover: bool = False) -> list[_Waiting]:
+        found = ((self._names.parse(info.name), info.size) for info in files)
+        return [_Waiting(parsed, size, leftover) for parsed, size in found if parsed is not None]
 
-    def _ready(self, files: list[FileInfo]) -> list[ParsedName]:
+    def _ready(self, files: list[FileInfo]) -> list[_Waiting]:
         ready = self._interface.ready
-        parsed = self._parsed(files)
+        waiting = self._waiting(files)
         if ready.rule == "trigger":
             there = {info.name for info in files}
-            return [item for item in parsed if self._trigger(item.name) in there]
+            return [item for item in waiting if self._trigger(item.name) in there]
         if ready.rule == "stable":
-            return self._stable(files, parsed)
+            return self._stable(files, waiting)
         if ready.rule == "trailer":
-            return [item for item in parsed if self._has_trailer(item.name)]
-        return parsed
+            return self._with_trailer(waiting)
+        return waiting
 
     def _trigger(self, name: str) -> str:
         ready = self._interface.ready
         return (posixpath.splitext(name)[0] if ready.replaces_extension else name) + ready.suffix
 
-    def _stable(self, files: list[FileInfo], parsed: list[ParsedName]) -> list[ParsedName]:
+    def _stable(self, files: list[FileInfo], waiting: list[_Waiting]) -> list[_Waiting]:
         same = {info.name: (info.size, info.modified) for info in files}
         for _ in range(self._interface.ready.polls - 1):
             time.sleep(self._interface.ready.every)
             now = {info.name: (info.size, info.modified) for info in self._files.list(self._interface.folder)}
             same = {name: state for name, state in same.items() if now.get(name) == state}
-        return [item for item in parsed if item.name in same]
+        return [item for item in waiting if item.name in same]
 
-    def _has_trailer(self, name: str) -> bool:
+    def _with_trailer(self, waiting: list[_Waiting]) -> list[_Waiting]:
         layout = layout_of(self._call.config, self._interface.layout)
-        with self._files.open_read(join(self._interface.folder, name)) as stream:
-            return looks_complete(stream, layout)
+        coming = self._files.fetch([join(self._interface.folder, item.name) for item in waiting])
+        complete: list[_Waiting] = []
+        for item, opened in zip(waiting, coming, strict=True):
+            with opened as stream:
+                if looks_complete(stream, layout):
+                    complete.append(item)
+        return complete
 
     def _gap(self, parsed: ParsedName) -> str | None:
         """The number(s) that should have come before this file; None when it is the next one."""
         interface = self._interface
-        if interface.sequence == "none" or self._seen is None or parsed.sequence is None:
+        if (
+            interface.sequence == "none"
+            or interface.gap == "ignore"
+            or self._seen is None
+            or parsed.sequence is None
+        ):
             return None
         daily = interface.sequence == "daily"
         last = self._seen.last_sequence(parsed.before_sequence if daily else parsed.start)
@@ -145,15 +192,15 @@ class Inbox:
         """Numbers that came and were put away without being taken in: skipped as a repetition, held, rejected."""
         today = self._call.now().astimezone(JST)
         days = (f"{self._interface.place('done')}/{day:%Y%m%d}" for day in (today, today - timedelta(days=1)))
-        numbers: set[int] = set()
+        others = list(self._passed_over)
         for folder in (*days, self._interface.place("held"), self._interface.place("error")):
-            for other in self._parsed(self._listed(folder)):
-                same = (
-                    other.before_sequence == parsed.before_sequence if daily else other.start == parsed.start
-                )
-                if same and other.sequence is not None:
-                    numbers.add(other.sequence)
-        return numbers
+            others += (item.parsed for item in self._waiting(self._listed(folder)))
+        return {
+            other.sequence
+            for other in others
+            if other.sequence is not None
+            and (other.before_sequence == parsed.before_sequence if daily else other.start == parsed.start)
+        }
 
     def _listed(self, folder: str) -> list[FileInfo]:
         try:
@@ -161,36 +208,65 @@ class Inbox:
         except FileNotFoundError:
             return []
 
-    # ------------------------------------------------------------ one file
+    # ------------------------------------------------------------ some files
 
-    def _claim(self, name: str) -> bool:
-        """Move a file to `processing`; false when another worker was faster."""
-        source = join(self._interface.folder, name)
-        target = join(self._interface.place("processing"), name)
-        try:
-            self._files.rename(source, target)
-        except FileNotFoundError:
-            return False
-        except FileExistsError:
-            # the same name is still in processing: it was just taken up as a leftover by another worker
-            return False
-        return True
+    def _claim(self, group: list[_Waiting]) -> tuple[list[_Waiting], ConnectorError | None]:
+        """Move files to `processing`. Which are ours now, up to the first that cannot be moved, and why it cannot."""
+        new = [item.name for item in group if not item.leftover]
+        processing = self._interface.place("processing")
+        moves = [(join(self._interface.folder, name), join(processing, name)) for name in new]
+        came = dict(zip(new, self._files.rename_each(moves), strict=True))
+        ours: list[_Waiting] = []
+        for item in group:
+            trouble = None if item.leftover else came[item.name]
+            if isinstance(trouble, ConnectorError):
+                return ours, trouble
+            # else another worker was faster, or takes up the same name as a leftover
+            if trouble is None:
+                ours.append(item)
+        return ours, None
 
-    def _one(
-        self, parsed: ParsedName, *, leftover: bool = False, missing: str | None = None
-    ) -> Iterator[Page]:
-        path = join(self._interface.place("processing"), parsed.name)
+    def _take(self, group: list[_Waiting]) -> Iterator[Page]:
+        if self._interface.gap == "wait":
+            self._gap_before(group[0])
+        yield from self._bring(*self._claim(group))
+
+    def _bring(self, ours: list[_Waiting], trouble: ConnectorError | None = None) -> Iterator[Page]:
+        """The pages of claimed files, one by one; then they are put away. Raises `trouble`, or what comes before it."""
+        judged: list[tuple[ParsedName, _Verdict]] = []
+        processing = self._interface.place("processing")
+        coming = self._files.fetch([join(processing, item.name) for item in ours])
         try:
-            with self._files.open_read(path) as stream:
-                verdict = self._judge(parsed, stream, leftover, missing)
-                if verdict.take:
-                    stream.seek(0)
-                    yield self._page(parsed, stream, verdict.note)
-        except FileNotFoundError:
-            return  # another worker has finished it
-        self._archive(path, parsed.name, verdict)
-        if not verdict.take and verdict.note is not None:
-            yield Page(cursor=None, name=parsed.name, note=verdict.note)
+            for item, opened in zip(ours, coming, strict=True):
+                try:
+                    with opened as stream:
+                        verdict = self._judge(item, stream, self._gap_before(item))
+                        if verdict.take:
+                            stream.seek(0)
+                            yield self._page(item.parsed, stream, verdict.note)
+                        else:
+                            self._passed_over.append(item.parsed)
+                except FileNotFoundError:
+                    continue  # another worker has finished it
+                if not verdict.take and verdict.note is not None:
+                    yield Page(cursor=None, name=item.name, note=verdict.note)
+                judged.append((item.parsed, verdict))
+        except ConnectorError as error:
+            trouble = error
+        self._archive(judged)
+        if trouble is not None:
+            raise trouble
+
+    def _gap_before(self, item: _Waiting) -> str | None:
+        """The numbers missing before a file. Raises Retry when they must be waited for."""
+        missing = self._gap(item.parsed)
+        if missing is None or self._interface.gap != "wait" or self._call.params.get("accept_gap"):
+            return missing
+        raise Retry(
+            f"{self._interface.name}: {item.name} waits because {missing} has not come "
+            f"({item.name} は {missing} の到着待ちです). Ask the sender for it, or run the flow with "
+            "accept_gap to go on without it"
+        )
 
     def _page(self, parsed: ParsedName, stream: BinaryIO, note: str | None) -> Page:
         return Page(
@@ -198,8 +274,8 @@ class Inbox:
             complete=self._interface.snapshot, note=note,
         )  # fmt: skip
 
-    def _judge(self, parsed: ParsedName, stream: BinaryIO, leftover: bool, missing: str | None) -> _Verdict:
-        name = parsed.name
+    def _judge(self, item: _Waiting, stream: BinaryIO, missing: str | None) -> _Verdict:
+        name, leftover = item.name, item.leftover
         digest, empty = _digest(stream)
         if self._seen is None:
             return _Verdict(take=True)
@@ -210,7 +286,7 @@ class Inbox:
             return _Verdict(take=True, note=self._empty_note(name))
         same = self._seen.by_sha256(digest)
         if same is not None:
-            if leftover:
+            if leftover and same.name == name:
                 return _Verdict(take=False)  # stored before the crash, only the archiving was left to do
             when = f"{same.received_at.astimezone(JST):%Y-%m-%d %H:%M}"
             return _Verdict(
@@ -223,7 +299,7 @@ class Inbox:
             return _Verdict(
                 take=False, note=self._changed_note(name, held), place="held" if held else "error"
             )
-        return _Verdict(take=True, note=self._order_note(parsed, missing, replaces=before is not None))
+        return _Verdict(take=True, note=self._order_note(item.name, missing, replaces=before is not None))
 
     def _empty_note(self, name: str) -> str | None:
         if self._interface.empty == "error":
@@ -244,43 +320,67 @@ class Inbox:
             f"{name}: 同名で内容の異なるファイルが取込済みのため拒否しました（{self._interface.place('error')}）"
         )
 
-    def _order_note(self, parsed: ParsedName, missing: str | None, *, replaces: bool) -> str | None:
-        name = parsed.name
+    def _order_note(self, name: str, missing: str | None, *, replaces: bool) -> str | None:
         if replaces:
             return f"{name}: replaces the file of this name taken in before / {name}: 同名の取込済みファイルを置換"
         if missing is not None and self._interface.gap != "ignore":
             return f"{name}: number {missing} is missing before it / {name}: 連番 {missing} が届いていません"
         return None
 
-    def _archive(self, path: str, name: str, verdict: _Verdict) -> None:
+    # ------------------------------------------------------------ putting away
+
+    def _archive(self, judged: list[tuple[ParsedName, _Verdict]]) -> None:
+        """Move files from `processing` to where they belong, and drop the triggers of those that were moved."""
+        for _ in range(_TRIES):
+            moves = [self._move_of(parsed.name, verdict) for parsed, verdict in judged]
+            came = self._files.rename_each(moves)
+            ended = list(zip(judged, moves, came, strict=True))
+            self._drop_triggers([parsed.name for (parsed, _), _, trouble in ended if trouble is None])
+            judged = []
+            for one, (source, _), trouble in ended:
+                if isinstance(trouble, FileExistsError):
+                    judged.append(one)  # somebody put a file of that name there since we looked
+                elif isinstance(trouble, ConnectorError) or (
+                    trouble is not None and self._files.exists(source)
+                ):
+                    raise trouble
+            if not judged:
+                return
+            self._taken.clear()
+        raise Retry(f"{self._interface.name}: {judged[0][0].name} finds no free name in its folder")
+
+    def _move_of(self, name: str, verdict: _Verdict) -> tuple[str, str]:
         interface = self._interface
         if verdict.place == "done":
             folder = f"{interface.place('done')}/{self._call.now().astimezone(JST):%Y%m%d}"
         else:
             folder = interface.place("held" if verdict.place == "held" else "error")
-        self._files.make_folder(folder)
         kept = self._free_name(folder, name)
         if verdict.place != "done" and verdict.note is not None:
             self._files.write(
                 join(folder, f"{kept}.reason.txt"), (verdict.note + "\n").encode(), overwrite=True
             )
-        self._files.rename(path, join(folder, kept))
-        if interface.ready.rule == "trigger":
-            self._drop_trigger(name)
+        return join(interface.place("processing"), name), join(folder, kept)
 
-    def _drop_trigger(self, name: str) -> None:
-        # data first, trigger last: a trigger alone takes nothing in, data alone would wait for ever
-        try:
-            self._files.delete(join(self._interface.folder, self._trigger(name)))
-        except FileNotFoundError:
+    def _drop_triggers(self, names: list[str]) -> None:
+        if self._interface.ready.rule != "trigger":
             return
+        # data first, trigger last: a trigger alone takes nothing in, data alone would wait for ever
+        came = self._files.delete_each([join(self._interface.folder, self._trigger(name)) for name in names])
+        for trouble in came:
+            if isinstance(trouble, ConnectorError):
+                raise trouble
 
     def _free_name(self, folder: str, name: str) -> str:
+        if folder not in self._taken:
+            self._files.make_folder(folder)
+            self._taken[folder] = {info.name for info in self._files.list(folder)}
+        taken = self._taken[folder]
         stem, ending = posixpath.splitext(name)
-        taken = {info.name for info in self._files.list(folder)}
         candidate, number = name, 2
         while candidate in taken:
             candidate, number = f"{stem}~{number}{ending}", number + 1
+        taken.add(candidate)
         return candidate
 
     # ------------------------------------------------------------ what a person decided
@@ -294,8 +394,8 @@ class Inbox:
             raise Refused(f"{name} is not held; held are: {known or 'none'} ({name} は保留されていません)")
         self._files.make_folder(self._interface.place("processing"))
         self._files.rename(held, join(self._interface.place("processing"), name))
-        self._interface = self._interface.model_copy(update={"changed": "replace"})
-        yield from self._one(parsed)
+        self._interface = self._interface.model_copy(update={"changed": "replace", "gap": "ignore"})
+        yield from self._bring([_Waiting(parsed, 0)])
         reason = join(self._interface.place("held"), f"{name}.reason.txt")
         if self._files.exists(reason):
             self._files.delete(reason)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from connectors.contract import Page
-from connectors.transport.files import FileInfo, Files, join, safe_path, wanted
+from connectors.transport.files import FileInfo, Files, Troubles, each, join, safe_path, wanted
 
 __all__ = ["MemoryFiles", "MemoryHistory", "Seen"]
 
@@ -53,6 +53,9 @@ class MemoryFiles:
         with BytesIO(self.content[self._file(path)]) as stream:
             yield stream
 
+    def fetch(self, paths: Sequence[str]) -> Iterator[AbstractContextManager[BinaryIO]]:
+        return map(self.open_read, paths)
+
     def write(self, path: str, source: BinaryIO | bytes, *, overwrite: bool = False) -> FileInfo:
         place = self._place(path)
         if place in self.content and not overwrite:
@@ -68,9 +71,15 @@ class MemoryFiles:
         self.content[target] = self.content.pop(source)
         self._modified[target] = self._modified.pop(source)
 
+    def rename_each(self, moves: Sequence[tuple[str, str]]) -> Troubles:
+        return each(self.rename, moves)
+
     def delete(self, path: str) -> None:
         place = self._file(path)
         del self.content[place], self._modified[place]
+
+    def delete_each(self, paths: Sequence[str]) -> Troubles:
+        return each(self.delete, ((path,) for path in paths))
 
     def stat(self, path: str) -> FileInfo:
         place = self._file(path)

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self, runtime_checkable
 
+from connectors.contract import ConnectorError
+
 __all__ = [
+    "AHEAD",
     "Capabilities",
     "FileInfo",
     "FileStore",
     "Files",
+    "Trouble",
+    "Troubles",
+    "each",
     "is_safe_name",
     "join",
     "probe",
@@ -40,6 +46,13 @@ class FileInfo:
 
 
 Files = list[FileInfo]
+Trouble = FileNotFoundError | FileExistsError | ConnectorError
+"""Why something could not be done with one file of many."""
+
+Troubles = list[Trouble | None]
+
+AHEAD = 32 * 1024 * 1024
+"""Bytes of files that may wait on disk behind the one at hand."""
 
 
 @runtime_checkable
@@ -61,6 +74,14 @@ class FileStore(Protocol):
         """The file's bytes as a seekable stream, complete: its size was checked against what the place says."""
         ...
 
+    def fetch(self, paths: Sequence[str]) -> Iterator[AbstractContextManager[BinaryIO]]:
+        """`open_read` of each path, in this order; meanwhile the next ones are brought here.
+
+        What waits lies on disk, about `AHEAD` bytes. The error of a file is raised when that one is entered, and keeps
+        no other back; what ends the connection is raised by the iterator. Enter each before the next is asked for.
+        """
+        ...
+
     def write(self, path: str, source: BinaryIO | bytes, *, overwrite: bool = False) -> FileInfo:
         """Write under a temporary name in the same folder, check the size, then rename.
 
@@ -75,7 +96,18 @@ class FileStore(Protocol):
         """
         ...
 
+    def rename_each(self, moves: Sequence[tuple[str, str]]) -> Troubles:
+        """`rename` of each pair (old, new), in no order; what each came to, instead of raising it.
+
+        Only a lost connection is raised, as Retry: which were moved is not known then.
+        """
+        ...
+
     def delete(self, path: str) -> None: ...
+
+    def delete_each(self, paths: Sequence[str]) -> Troubles:
+        """`delete` of each path, as `rename_each`."""
+        ...
 
     def stat(self, path: str) -> FileInfo:
         """FileNotFoundError when it is not there."""
@@ -98,6 +130,19 @@ class FileStore(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+def each(act: Callable[..., object], arguments: Iterable[Sequence[str]]) -> Troubles:
+    """`rename_each` and `delete_each` for stores where one after the other is as fast."""
+    came: Troubles = []
+    for words in arguments:
+        try:
+            act(*words)
+        except (FileNotFoundError, FileExistsError, ConnectorError) as trouble:
+            came.append(trouble)
+        else:
+            came.append(None)
+    return came
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +19,16 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from connectors.contract import Misconfigured
-from connectors.transport.files import FileInfo, Files, join, safe_path, temporary_name, wanted
+from connectors.transport.files import (
+    FileInfo,
+    Files,
+    Troubles,
+    each,
+    join,
+    safe_path,
+    temporary_name,
+    wanted,
+)
 
 __all__ = ["LocalFolder"]
 
@@ -50,6 +59,9 @@ class LocalFolder:
                 raise FileNotFoundError(f"{path} is not a file")
             yield stream
 
+    def fetch(self, paths: Sequence[str]) -> Iterator[AbstractContextManager[BinaryIO]]:
+        return map(self.open_read, paths)
+
     def write(self, path: str, source: BinaryIO | bytes, *, overwrite: bool = False) -> FileInfo:
         temporary = temporary_name(path)
         with self._parent(path) as (at, name), self._parent(temporary) as (_, temporary_part):
@@ -73,9 +85,15 @@ class LocalFolder:
             os.fsync(target)
             os.fsync(source)
 
+    def rename_each(self, moves: Sequence[tuple[str, str]]) -> Troubles:
+        return each(self.rename, moves)
+
     def delete(self, path: str) -> None:
         with self._parent(path) as (at, name):
             os.unlink(name, dir_fd=at)
+
+    def delete_each(self, paths: Sequence[str]) -> Troubles:
+        return each(self.delete, ((path,) for path in paths))
 
     def stat(self, path: str) -> FileInfo:
         with self._parent(path) as (at, name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import pytest
 
 from connectors.contract import Misconfigured, Refused, Retry
 from connectors.file_exchange import connector
+from connectors.transport.files import Troubles, each
+from connectors.transport.local import LocalFolder
+from tests.connectors.file_exchange import conftest
 from tests.connectors.file_exchange.conftest import Desk, incoming
 
 FIRST, SECOND, THIRD = ("A_20261121_001.csv", "A_20261121_002.csv", "A_20261121_003.csv")
@@ -314,6 +318,135 @@ def test_the_next_file_of_a_name_waits_while_the_first_is_still_in_processing(de
     assert first.content == body(1).encode("cp932")
     assert second.note is not None
     assert "held" in second.note
+
+
+# ---------------------------------------------------------------- many files
+
+
+def many(desk: Desk, count: int, folder: str = "in") -> list[str]:
+    names = [f"A_20261121_{number:03d}.csv" for number in range(1, count + 1)]
+    for number, name in enumerate(names):
+        desk.drop(f"{folder}/{name}", body(number))
+    return names
+
+
+def test_more_files_than_are_claimed_together_come_in_their_order(desk: Desk) -> None:
+    names = many(desk, 250)
+    assert [s.name for s in desk.pull()] == names
+    assert desk.tree() == [f"{DONE}/{name}" for name in names]
+
+
+def test_only_so_many_files_are_claimed_before_the_first_are_put_away(desk: Desk) -> None:
+    many(desk, 250)
+    desk.pull(die_before_storing=120)
+    assert len([path for path in desk.tree() if path.startswith(DONE)]) == 100
+    assert len([path for path in desk.tree() if path.startswith("in/processing/")]) == 100
+
+
+def test_large_files_are_claimed_one_by_one(desk: Desk) -> None:
+    for name in (FIRST, SECOND):
+        desk.drop(f"in/{name}", b"x" * 9_000_000 + name.encode())
+    desk.pull(die_before_storing=0)
+    assert desk.tree() == [f"in/{SECOND}", f"in/processing/{FIRST}"]
+
+
+@pytest.mark.parametrize("moment", ["die_before_storing", "die_after_storing"])
+def test_killed_among_many_files_loses_and_doubles_nothing(desk: Desk, moment: str) -> None:
+    names = many(desk, 130)
+    told = [page.note for page in (40, 30, 20) for page in desk.pull(**{moment: page})]
+    assert [*told, *(page.note for page in desk.pull())] == [None] * len(names)
+    assert [s.name for s in desk.stored] == names
+    assert desk.tree() == [f"{DONE}/{name}" for name in names]
+
+
+def test_a_file_that_was_claimed_before_a_crash_keeps_its_place_in_the_order(desk: Desk) -> None:
+    desk.drop(f"in/processing/{SECOND}", body(2))
+    desk.drop(f"in/{FIRST}", body(1))
+    desk.drop(f"in/{THIRD}", body(3))
+    assert [s.name for s in desk.pull()] == [FIRST, SECOND, THIRD]
+
+
+def test_a_claimed_file_waits_for_a_missing_number_too_and_tells_of_one_that_is_not_waited_for(
+    desk: Desk,
+) -> None:
+    desk.interfaces = [incoming(sequence="daily", gap="wait")]
+    desk.drop(f"in/{FIRST}", body(1))
+    desk.drop(f"in/processing/{THIRD}", body(3))
+    with pytest.raises(Retry, match=f"{THIRD} waits because 2 has not come"):
+        desk.pull()
+    assert desk.tree() == [f"{DONE}/{FIRST}", f"in/processing/{THIRD}"]
+    desk.interfaces = [incoming(sequence="daily")]
+    (third,) = desk.pull()
+    assert third.note is not None
+    assert "number 2 is missing before it" in third.note
+
+
+def test_the_same_content_under_another_name_is_told_also_when_it_was_claimed_before_a_crash(
+    desk: Desk,
+) -> None:
+    desk.drop(f"in/{FIRST}", body(1))
+    desk.drop(f"in/{SECOND}", body(1))
+    desk.pull(die_after_storing=0)
+    (second,) = desk.pull()
+    assert second.note is not None
+    assert f"{SECOND}: skipped, its content was taken in as {FIRST}" in second.note
+    assert desk.tree() == [f"{DONE}/{FIRST}", f"{DONE}/{SECOND}"]
+
+
+class Stubborn(LocalFolder):
+    """A folder in which one move fails, and somebody else puts a file in our way."""
+
+    stuck: str | None = None
+    in_the_way: Path | None = None
+
+    def rename_each(self, moves: Sequence[tuple[str, str]]) -> Troubles:
+        if self.in_the_way is not None and "/done/" in moves[0][1]:
+            self.in_the_way.write_bytes(b"theirs")
+            self.in_the_way = None
+        return each(self._move, moves)
+
+    def _move(self, old: str, new: str) -> None:
+        if old == self.stuck:
+            raise Retry(f"could not rename {old}")
+        self.rename(old, new)
+
+
+def test_a_file_that_cannot_be_moved_stops_those_behind_it_and_none_before_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conftest, "LocalFolder", Stubborn)
+    for name in (FIRST, SECOND, THIRD):
+        desk.drop(f"in/{name}", body(int(name[-7:-4])))
+    monkeypatch.setattr(Stubborn, "stuck", f"in/{SECOND}")
+    for _ in range(2):
+        with pytest.raises(Retry, match=f"could not rename in/{SECOND}"):
+            desk.pull()
+        assert [s.name for s in desk.stored] == [FIRST]
+        assert f"{DONE}/{FIRST}" in desk.tree()
+    monkeypatch.setattr(Stubborn, "stuck", None)
+    assert [s.name for s in desk.pull()] == [SECOND, THIRD]
+    assert [s.name for s in desk.stored] == [FIRST, SECOND, THIRD]
+
+
+def test_a_name_that_is_taken_in_the_archive_meanwhile_is_not_overwritten(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conftest, "LocalFolder", Stubborn)
+    desk.drop(f"in/{FIRST}", body(1))
+    desk.drop(f"in/{SECOND}", body(2))
+    monkeypatch.setattr(Stubborn, "in_the_way", desk.root / DONE / SECOND)
+    assert [s.name for s in desk.pull()] == [FIRST, SECOND]
+    assert desk.tree() == [f"{DONE}/{FIRST}", f"{DONE}/{SECOND}", f"{DONE}/A_20261121_002~2.csv"]
+    assert (desk.root / DONE / SECOND).read_bytes() == b"theirs"
+
+
+def test_triggers_of_many_files_go_with_them(desk: Desk) -> None:
+    desk.interfaces = [incoming(ready={"rule": "trigger"})]
+    names = many(desk, 120)
+    for name in names:
+        desk.drop(f"in/{name}.end", b"")
+    assert [s.name for s in desk.pull()] == names
+    assert desk.tree() == [f"{DONE}/{name}" for name in names]
 
 
 # ---------------------------------------------------------------- settings

@@ -137,3 +137,80 @@ def test_names_that_are_no_plain_file_names(name: str) -> None:
 
 def test_safe_path_drops_empty_steps() -> None:
     assert safe_path("/in//./a.csv") == ("in", "a.csv")
+
+
+def test_many_files_are_fetched_in_their_order_and_one_that_is_missing_keeps_no_other_back(
+    place: Place,
+) -> None:
+    store, root = place
+    content = {f"F_{number:03d}.csv": bytes([number]) * (number * 700) for number in range(150)}
+    for name, data in content.items():
+        (root / name).write_bytes(data)
+    (root / "F_070.csv").unlink()
+    got: list[tuple[str, bytes | None]] = []
+    for name, coming in zip(content, store.fetch(list(content)), strict=True):
+        try:
+            with coming as stream:
+                got.append((name, stream.read()))
+        except FileNotFoundError:
+            got.append((name, None))
+    assert got == [(name, None if name == "F_070.csv" else data) for name, data in content.items()]
+    assert list(store.fetch([])) == []
+
+
+def test_fetching_may_be_given_up_in_the_middle_and_the_store_goes_on(place: Place) -> None:
+    store, root = place
+    for number in range(100):
+        (root / f"F_{number:03d}.csv").write_bytes(b"x" * 40_000)
+    coming = store.fetch([f"F_{number:03d}.csv" for number in range(100)])
+    with next(coming) as stream:
+        assert len(stream.read()) == 40_000
+    del coming
+    assert store.stat("F_099.csv").size == 40_000
+    store.write("B.csv", b"b")
+    with store.open_read("B.csv") as stream:
+        assert stream.read() == b"b"
+
+
+def test_other_work_may_be_done_between_two_fetched_files(place: Place) -> None:
+    store, root = place
+    for number in range(40):
+        (root / f"F_{number:03d}.csv").write_bytes(str(number).encode())
+    store.make_folder("done")
+    for number, coming in enumerate(store.fetch([f"F_{number:03d}.csv" for number in range(40)])):
+        with coming as stream:
+            store.write(f"done/{number}.ack", stream.read())
+        store.rename(f"F_{number:03d}.csv", f"done/F_{number:03d}.csv")
+    assert {path.read_bytes() for path in (root / "done").glob("*.ack")} == {
+        str(number).encode() for number in range(40)
+    }
+    assert len(list((root / "done").glob("*.csv"))) == 40
+
+
+def test_many_moves_and_deletes_tell_what_each_came_to(place: Place) -> None:
+    store, root = place
+    store.make_folder("done")
+    for name in ("A.csv", "B.csv", "C.csv", "done/B.csv"):
+        (root / name).write_bytes(name.encode())
+    names = ["A.csv", "B.csv", "missing.csv", "C.csv"]
+    came = store.rename_each([(name, f"done/{name}") for name in names])
+    assert [type(trouble) for trouble in came] == [
+        type(None),
+        FileExistsError,
+        FileNotFoundError,
+        type(None),
+    ]
+    assert (root / "B.csv").read_bytes() == b"B.csv"
+    assert (root / "done" / "B.csv").read_bytes() == b"done/B.csv"
+    came = store.delete_each(["done/A.csv", "missing.csv", "B.csv"])
+    assert [type(trouble) for trouble in came] == [type(None), FileNotFoundError, type(None)]
+    assert sorted(path.name for path in root.rglob("*.csv")) == ["B.csv", "C.csv"]
+    assert store.rename_each([]) == store.delete_each([]) == []
+
+
+def test_a_folder_of_many_files_is_listed_whole(place: Place) -> None:
+    store, root = place
+    names = [f"F_{number:04d}.csv" for number in range(1234)]
+    for name in names:
+        (root / name).touch()
+    assert [info.name for info in store.list("")] == names
