@@ -164,7 +164,7 @@ class FileExchangeConfig(BaseModel):
     connect_timeout: timedelta = timedelta(seconds=15)
     timeout: timedelta = timedelta(seconds=60)
     prefetch: Annotated[int, Field(ge=0, le=1024)] = 64
-    """Read requests under way at once; 0 for servers that stop answering when there are several."""
+    """Requests under way at once; 0 for servers that stop answering when there are several."""
     confirm: bool = True
     """Compare the size after writing; off where the partner takes files away at once."""
     replace: Literal["delete_first", "refuse"] = "refuse"

@@ -220,6 +220,7 @@ class _Login(asyncssh.SSHClient):
         self._seconds = settings.connect_timeout.total_seconds()
         self._limit: asyncio.Timeout | None = None
         self._connection: asyncssh.SSHClientConnection | None = None
+        self._met: asyncssh.SSHClientConnection | None = None
         self._pair: asyncssh.SSHKeyPair | None = None
         self._shown: asyncssh.SSHKey | None = None
         self._looking = False
@@ -229,11 +230,17 @@ class _Login(asyncssh.SSHClient):
         """Raises asyncssh's errors, OSError and TimeoutError; `explain` says what they mean."""
         try:
             return await self._enter()
-        except asyncssh.KeyExchangeFailed:
-            # perhaps it has keys of other kinds only: which one would it show?
+        except (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost):
+            if self._shown is not None or not self._has_spoken():
+                raise
+            # it found nothing in common with us, or hung up for that. Perhaps it has other host keys: which?
             self._looking = True
-            with contextlib.suppress(asyncssh.Error, OSError):
+            try:
                 await self._enter()
+            except asyncssh.KeyExchangeFailed:
+                raise
+            except (asyncssh.Error, OSError):
+                pass
             raise
 
     async def leave(self) -> None:
@@ -276,7 +283,14 @@ class _Login(asyncssh.SSHClient):
         if self._limit is not None:
             self._limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
+    def _has_spoken(self) -> bool:
+        return self._met is not None and self._met.get_extra_info("server_version") is not None
+
     # ------------------------------------------------------------ what asyncssh asks for
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        """Called before anything is said."""
+        self._met = conn
 
     def validate_host_public_key(self, _host: str, _addr: str, _port: int, key: asyncssh.SSHKey) -> bool:
         """Called at each exchange of keys, because asyncssh was told of no host it may trust."""
