@@ -28,7 +28,7 @@ from hub.home import Settings
 __all__ = ["configure_logging", "hide", "mask", "mask_error", "mask_record", "redact"]
 
 #: They tell every request and every handshake; our own trace does that, redacted.
-_NOISY = ("alembic", "asyncio", "asyncssh", "httpcore", "httpx", "paramiko", "urllib3")
+_NOISY = ("alembic", "asyncio", "asyncssh", "httpcore", "httpx", "urllib3")
 
 _EMAIL = re.compile(r"(?P<first>[\w.+-])[\w.+-]*@(?P<host>[\w-]+(?:\.[\w-]+)+)")
 _POSTAL = re.compile(r"(?P<head>\d{3})-?\d{4}")

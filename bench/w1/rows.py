@@ -185,7 +185,7 @@ def write_base(folder: Path, count: int, first: int) -> None:
     with (folder / "base.csv").open("wb") as file:
         file.write(",".join(COLUMNS).encode("cp932") + b"\r\n")
         for rows in orders(count, first):
-            file.write(_bytes(rows))
+            file.write(bytes_of(rows))
 
 
 def base_of(count: int, first: int = 1) -> Path:

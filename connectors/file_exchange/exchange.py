@@ -40,7 +40,7 @@ def _store(config: FileExchangeConfig) -> FileStore:
     from connectors.transport.sftp import (
         Sftp,
         SftpSettings,
-    )  # paramiko is slow to import and not always needed
+    )  # asyncssh is slow to import and not always needed
 
     assert config.host is not None and config.user is not None  # noqa: PT018  (the config's own check)
     return Sftp(

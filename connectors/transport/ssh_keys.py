@@ -5,12 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import io
-import socket
 from collections.abc import Sequence
-from datetime import timedelta
 
-import paramiko
+import asyncssh
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -18,27 +15,26 @@ from pydantic import SecretStr
 
 from connectors.contract import Misconfigured
 
-__all__ = ["HostKeyRejected", "PinnedHostKeys", "fingerprint", "load_private_key", "offered_host_key"]
+__all__ = ["HOST_KEY_ALGORITHMS", "PinnedHostKeys", "fingerprint", "load_private_key"]
 
-_RSA_ALGORITHMS = ("rsa-sha2-512", "rsa-sha2-256")
-
-
-class HostKeyRejected(paramiko.SSHException):
-    """The server showed a key that is not pinned."""
-
-    def __init__(self, key: paramiko.PKey) -> None:
-        super().__init__("host key not pinned")
-        self.key = key
-
-
-def fingerprint(key: paramiko.PKey) -> str:
-    """As `ssh-keygen -l` prints it: "SHA256:..."."""
-    digest = hashlib.sha256(key.asbytes()).digest()
-    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+HOST_KEY_ALGORITHMS: dict[str, tuple[str, ...]] = {
+    "ssh-ed25519": ("ssh-ed25519",),
+    "ecdsa-sha2-nistp256": ("ecdsa-sha2-nistp256",),
+    "ecdsa-sha2-nistp384": ("ecdsa-sha2-nistp384",),
+    "ecdsa-sha2-nistp521": ("ecdsa-sha2-nistp521",),
+    # the last one signs with SHA-1: servers from before 2016 know no other
+    "ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"),
+}
+"""Kinds of host keys, each with the algorithms a server may prove it by. The wish comes first."""
 
 
-class PinnedHostKeys(paramiko.MissingHostKeyPolicy):
-    """Takes the pinned keys and rejects all others. No key is ever learned from the server."""
+def fingerprint(blob: bytes) -> str:
+    """Of a public key in SSH's own form, as `ssh-keygen -l` prints it: "SHA256:..."."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+class PinnedHostKeys:
+    """The keys a server may show. None is ever learned from a server."""
 
     def __init__(self, keys: Sequence[tuple[str, bytes]]) -> None:
         self._keys = tuple(keys)
@@ -64,53 +60,38 @@ class PinnedHostKeys(paramiko.MissingHostKeyPolicy):
                 f"{where}: no host key is pinned. Ask the partner for the key (ssh-keyscan shows what the server "
                 "offers; compare its fingerprint by telephone) and put it into host_keys"
             )
-        return cls(keys)
+        pinned = cls(keys)
+        if not pinned.algorithms():
+            raise Misconfigured(
+                f"{where}: no pinned host key is of a kind that is safe: {', '.join(HOST_KEY_ALGORITHMS)}"
+            )
+        return pinned
 
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:  # noqa: ARG002
-        """Called by SSHClient for every key, because none is ever put into its own list. Raises HostKeyRejected."""
-        if not self.accepts(key):
-            raise HostKeyRejected(key)
-
-    def accepts(self, key: paramiko.PKey) -> bool:
+    def accepts(self, blob: bytes) -> bool:
         """Whether the key is pinned."""
-        return any(blob == key.asbytes() for _, blob in self._keys)
+        return any(blob == pinned for _, pinned in self._keys)
 
-    def other_algorithms(self) -> list[str]:
-        """Algorithms of key types that are not pinned: the server would else show its favourite key."""
-        allowed = {
-            name for kind, _ in self._keys for name in (_RSA_ALGORITHMS if kind == "ssh-rsa" else (kind,))
-        }
-        known = paramiko.Transport._preferred_keys  # type: ignore[attr-defined]
-        return [name for name in known if name not in allowed]
+    def algorithms(self) -> list[str]:
+        """Those of the pinned kinds only: the server would else show its favourite key."""
+        return [
+            name for kind, of_kind in HOST_KEY_ALGORITHMS.items() if self._holds(kind) for name in of_kind
+        ]
 
-    def explain(self, where: str, shown: paramiko.PKey) -> str:
+    def _holds(self, kind: str) -> bool:
+        return any(kind == pinned for pinned, _ in self._keys)
+
+    def explain(self, where: str, shown: asyncssh.SSHKey) -> str:
         """What happened and what to do, for the operator."""
-        pinned = ", ".join(
-            "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
-            for _, blob in self._keys
-        )
+        name, blob = shown.get_algorithm(), shown.public_data
+        pinned = ", ".join(fingerprint(pinned) for _, pinned in self._keys)
         return (
-            f"{where}: the server shows host key {shown.get_name()} {fingerprint(shown)}, pinned is {pinned}. "
+            f"{where}: the server shows host key {name} {fingerprint(blob)}, pinned is {pinned}. "
             "Either the partner changed the key or somebody stands between. Ask the partner by telephone; if the "
-            f"fingerprint is theirs, add `{shown.get_name()} {shown.get_base64()}` to host_keys. Nothing was sent"
+            f"fingerprint is theirs, add `{name} {base64.b64encode(blob).decode()}` to host_keys. Nothing was sent"
         )
 
 
-def offered_host_key(host: str, port: int, timeout: timedelta) -> paramiko.PKey | None:
-    """The key a server shows, for a message or a first set-up; None when it cannot be had. Nothing is sent to it."""
-    try:
-        with socket.create_connection((host, port), timeout.total_seconds()) as connection:
-            transport = paramiko.Transport(connection)
-            try:
-                transport.start_client(timeout=timeout.total_seconds())
-                return transport.get_remote_server_key()
-            finally:
-                transport.close()
-    except (OSError, EOFError, paramiko.SSHException):
-        return None
-
-
-def load_private_key(key: SecretStr, passphrase: SecretStr | None, where: str) -> paramiko.PKey:
+def load_private_key(key: SecretStr, passphrase: SecretStr | None, where: str) -> asyncssh.SSHKey:
     """A private key from OpenSSH, PKCS#1 or PKCS#8 PEM text. Raises Misconfigured, never showing the key."""
     text = key.get_secret_value().strip() + "\n"
     secret = passphrase.get_secret_value().encode() if passphrase else None
@@ -132,14 +113,8 @@ def load_private_key(key: SecretStr, passphrase: SecretStr | None, where: str) -
         ) from None
     if not isinstance(loaded, ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise Misconfigured(f"{where}: private keys may be ed25519, RSA or ECDSA")
-    # paramiko does not read PKCS#8; the OpenSSH form it reads for every type
-    form = io.StringIO(
-        loaded.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-        ).decode()
+    # in the form every type has; cryptography reads more encryptions of keys than asyncssh
+    plain = loaded.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
-    if isinstance(loaded, ed25519.Ed25519PrivateKey):
-        return paramiko.Ed25519Key.from_private_key(form)
-    if isinstance(loaded, rsa.RSAPrivateKey):
-        return paramiko.RSAKey.from_private_key(form)
-    return paramiko.ECDSAKey.from_private_key(form)
+    return asyncssh.import_private_key(plain)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import asyncssh
 import pytest
 from pydantic import SecretStr
 
@@ -21,8 +22,6 @@ from connectors.transport.files import FileStore
 from connectors.transport.local import LocalFolder
 from connectors.transport.sftp import Sftp, SftpSettings
 from sandbox.sftp_server import sftp_server
-
-asyncssh = pytest.importorskip("asyncssh")
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,16 @@ def _sshd() -> str:
 
 
 @contextmanager
-def openssh(folder: Path, home: Path) -> Iterator[OpenSsh]:
-    """A real sshd for the current user over `folder`, with a key of its own and one client key."""
+def openssh(folder: Path, home: Path, *, kind: str = "ssh-ed25519", more: str = "") -> Iterator[OpenSsh]:
+    """A real sshd for the current user over `folder`, with a key of its own and one client key, both of `kind`.
+
+    `more` are lines for its configuration.
+    """
     program = _sshd()
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)
-    server_key = asyncssh.generate_private_key("ssh-ed25519")
-    client_key = asyncssh.generate_private_key("ssh-ed25519")
+    server_key = asyncssh.generate_private_key(kind)
+    client_key = asyncssh.generate_private_key(kind)
     (home / "host_key").touch(0o600)
     (home / "host_key").write_bytes(server_key.export_private_key())
     (home / "authorized_keys").write_bytes(client_key.export_public_key())
@@ -60,7 +62,7 @@ def openssh(folder: Path, home: Path) -> Iterator[OpenSsh]:
     (home / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {home}/host_key\nPidFile none\nUsePAM no\n"
         f"AuthorizedKeysFile {home}/authorized_keys\nStrictModes no\nPermitRootLogin yes\n"
-        f"PasswordAuthentication no\nSubsystem sftp internal-sftp\nForceCommand internal-sftp -d {folder}\n"
+        f"PasswordAuthentication no\nSubsystem sftp internal-sftp\nForceCommand internal-sftp -d {folder}\n{more}"
     )
     log = (home / "sshd.log").open("wb")
     server = subprocess.Popen([program, "-D", "-e", "-f", str(home / "sshd_config")], stderr=log)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import getpass
 import logging
 import socket
 import threading
@@ -11,15 +12,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 from pydantic import SecretStr
 
 from connectors.contract import Misconfigured, Retry
-from connectors.transport.sftp import Sftp
+from connectors.transport.sftp import Sftp, SftpSettings
+from sandbox import sftp_server as sandbox_server
 from sandbox.sftp_server import SftpServer, host_key, sftp_server
-from tests.connectors.sftp.conftest import settings_for
-
-asyncssh = pytest.importorskip("asyncssh")
+from tests.connectors.sftp.conftest import openssh, settings_for
 
 
 @pytest.fixture
@@ -27,6 +28,10 @@ def server(tmp_path: Path) -> Iterator[SftpServer]:
     (tmp_path / "root").mkdir()
     with sftp_server(tmp_path / "root") as running:
         yield running
+
+
+#: cryptography's word on the key exchange of old servers, which asyncssh does with it
+old_exchange = pytest.mark.filterwarnings("ignore:Diffie-Hellman over finite fields")
 
 
 def _other_key() -> str:
@@ -69,15 +74,12 @@ def test_a_wrong_password_is_tried_once_so_that_the_account_is_not_locked(
     server: SftpServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    original = asyncssh.SSHServer.validate_password
-    from sandbox import sftp_server as module
 
     def count(self: Any, username: str, password: str) -> bool:
         asked.append(username)
         return False
 
-    monkeypatch.setattr(module._Account, "validate_password", count)
-    assert original is not count
+    monkeypatch.setattr(sandbox_server._Account, "validate_password", count)
     caplog.set_level(logging.DEBUG)
     with pytest.raises(Misconfigured, match="login refused") as caught:
         Sftp(settings_for(server.port, server.host_key, password="hunter2-secret")).list("")
@@ -85,6 +87,187 @@ def test_a_wrong_password_is_tried_once_so_that_the_account_is_not_locked(
     assert "hunter2-secret" not in str(caught.value) + caplog.text + repr(
         settings_for(1, password="hunter2-secret")
     )
+
+
+def test_a_server_that_hangs_up_at_a_wrong_password_is_not_asked_again(
+    server: SftpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def hang_up(self: Any, username: str, password: str) -> bool:
+        asked.append(username)
+        raise asyncssh.DisconnectError(14, "Too many authentication failures")
+
+    monkeypatch.setattr(sandbox_server._Account, "validate_password", hang_up)
+    with pytest.raises(Misconfigured, match=r"login refused \(Too many authentication failures\)"):
+        Sftp(settings_for(server.port, server.host_key)).list("")
+    assert asked == ["core"]
+
+
+def test_a_server_that_asks_for_the_password_in_a_dialogue(
+    server: SftpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[str] = []
+
+    def answered(self: Any, username: str, responses: list[str]) -> Any:
+        answers.extend(responses)
+        # it greets first, then asks, then says goodbye
+        return [("", "", "", [("暗証番号:", False)]), responses == ["demo-password"]][len(answers)]
+
+    account = sandbox_server._Account
+    monkeypatch.setattr(account, "password_auth_supported", lambda self: False)
+    monkeypatch.setattr(account, "kbdint_auth_supported", lambda self: True, raising=False)
+    monkeypatch.setattr(
+        account, "get_kbdint_challenge", lambda *_: ("", "いらっしゃいませ", "", []), raising=False
+    )
+    monkeypatch.setattr(account, "validate_kbdint_response", answered, raising=False)
+    with Sftp(settings_for(server.port, server.host_key)) as store:
+        assert store.list("") == []
+    answers.clear()
+    with pytest.raises(Misconfigured, match="login refused"):
+        Sftp(settings_for(server.port, server.host_key, password="another")).list("")
+    assert answers == ["another"]
+
+
+def test_nothing_of_the_user_of_this_machine_is_used(
+    server: SftpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the configuration, nor the keys, nor the known hosts, nor the agent."""
+    ssh = tmp_path / "home" / ".ssh"
+    ssh.mkdir(parents=True)
+    own = asyncssh.generate_private_key("ssh-ed25519")
+    own.write_private_key(str(ssh / "id_ed25519"))
+    (ssh / "config").write_text("Host *\n  ProxyCommand /bin/false\n  User somebody\n  IdentitiesOnly no\n")
+    (ssh / "known_hosts").write_text(f"[127.0.0.1]:{server.port} {server.host_key}\n")
+    monkeypatch.setenv("HOME", str(ssh.parent))
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(str(tmp_path / "agent"))
+        agent.listen()
+        agent.setblocking(False)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+        with Sftp(settings_for(server.port, server.host_key)) as store:
+            assert store.list("") == []
+        with pytest.raises(Misconfigured, match="the server shows host key"):
+            Sftp(settings_for(server.port, _other_key())).list("")
+        with pytest.raises(BlockingIOError):
+            agent.accept()
+    with sftp_server(tmp_path, client_key=own.export_public_key().decode()) as knows_the_key:
+        settings = settings_for(knows_the_key.port, knows_the_key.host_key, password="wrong")
+        with pytest.raises(Misconfigured, match="login refused"):
+            Sftp(settings).list("")
+
+
+@pytest.mark.parametrize("kind", ["ssh-rsa", "ecdsa-sha2-nistp256", "ssh-ed25519"])
+def test_a_wrong_key_is_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    shown: list[str] = []
+
+    def refuse(self: Any, username: str, key: Any) -> bool:
+        shown.append(key.get_algorithm())
+        return False
+
+    monkeypatch.setattr(sandbox_server._Account, "validate_public_key", refuse)
+    key = asyncssh.generate_private_key(kind)
+    with sftp_server(tmp_path, client_key=key.export_public_key().decode()) as server:
+        settings = settings_for(server.port, server.host_key)
+        private = SecretStr(key.export_private_key().decode())
+        with pytest.raises(Misconfigured, match="login refused"):
+            Sftp(dataclasses.replace(settings, password=None, private_key=private)).list("")
+        assert shown == [kind]
+        with Sftp(dataclasses.replace(settings, private_key=private)) as store:
+            assert store.list("") == []  # by the password, where both are set
+
+
+@old_exchange
+def test_a_server_that_knows_nothing_newer_than_sha1(tmp_path: Path) -> None:
+    """OpenSSH, told to be of the year 2005: key exchange, host key, cipher and MAC."""
+    root, home = tmp_path / "root", tmp_path / "sshd"
+    root.mkdir()
+    home.mkdir()
+    old = (
+        "KexAlgorithms diffie-hellman-group14-sha1\nHostKeyAlgorithms ssh-rsa\nCiphers aes128-cbc\n"
+        "MACs hmac-sha1\n"
+    )
+    with openssh(root, home, kind="ssh-rsa", more=old) as real:
+        settings = SftpSettings(
+            host="127.0.0.1", port=real.port, user=getpass.getuser(), host_keys=(real.host_key,),
+            private_key=SecretStr(real.private_key), root=str(root), attempts=1,
+        )  # fmt: skip
+        with Sftp(settings) as store:
+            store.write("A.csv", b"a" * 100_000)
+            with store.open_read("A.csv") as stream:
+                assert stream.read() == b"a" * 100_000
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_an_rsa_key_where_the_server_does_not_say_which_signatures_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: bool
+) -> None:
+    """Signed with SHA-2 first: there are servers that do not say, and take nothing else any more."""
+    algorithms: list[bytes] = []
+    original = asyncssh.auth._ClientPublicKeyAuth._start
+
+    async def start(self: Any) -> None:
+        await original(self)
+        if self._keypair is not None:
+            algorithms.append(self._keypair.algorithm)
+
+    monkeypatch.setattr(asyncssh.auth._ClientPublicKeyAuth, "_start", start)
+    if not says:
+        monkeypatch.setattr(asyncssh.SSHServerConnection, "_send_ext_info", lambda self: None)
+    key = asyncssh.generate_private_key("ssh-rsa")
+    with sftp_server(tmp_path, client_key=_other_key()) as server:
+        settings = dataclasses.replace(
+            settings_for(server.port, server.host_key),
+            password=None,
+            private_key=SecretStr(key.export_private_key().decode()),
+        )
+        with pytest.raises(Misconfigured, match="login refused"):
+            Sftp(settings).list("")
+    assert algorithms == ([b"rsa-sha2-256"] if says else [b"rsa-sha2-512", b"ssh-rsa"])
+
+
+@old_exchange
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"encryption_algs": ["3des-cbc"], "mac_algs": ["hmac-md5-96"]},
+        {"encryption_algs": ["aes256-cbc"], "mac_algs": ["hmac-sha1-96"]},
+        {"encryption_algs": ["aes192-ctr"], "kex_algs": ["diffie-hellman-group-exchange-sha256"]},
+    ],
+)
+def test_old_ciphers_are_the_last_resort(tmp_path: Path, options: dict[str, list[str]]) -> None:
+    with (
+        sftp_server(tmp_path, **options) as server,
+        Sftp(settings_for(server.port, server.host_key)) as store,
+    ):
+        store.write("A.csv", b"a")
+        assert store.exists("A.csv")
+
+
+def test_a_server_too_old_to_be_safe_is_named(tmp_path: Path) -> None:
+    with (
+        sftp_server(tmp_path, kex_algs=["diffie-hellman-group1-sha1"]) as server,
+        pytest.raises(Misconfigured, match=r"no common algorithm .*group1-sha1.*ask for an upgrade"),
+    ):
+        Sftp(settings_for(server.port, server.host_key)).list("")
+
+
+def test_only_a_kind_of_host_key_is_pinned_that_is_not_safe(server: SftpServer) -> None:
+    with pytest.raises(Misconfigured, match="no pinned host key is of a kind that is safe: ssh-ed25519, "):
+        Sftp(settings_for(server.port, "ssh-dss AAAAB3NzaC1kc3M=")).list("")
+
+
+def test_a_server_that_says_nothing_is_left_for_later() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        settings = dataclasses.replace(
+            settings_for(silent.getsockname()[1], _other_key()),
+            connect_timeout=timedelta(seconds=0.3),
+            attempts=1,
+        )
+        with pytest.raises(Retry, match=r"cannot connect: no answer within 0\.3 s"):
+            Sftp(settings).list("")
 
 
 @pytest.mark.parametrize("form", ["openssh", "pkcs1-pem", "pkcs8-pem"])
@@ -177,11 +360,8 @@ def test_a_lost_connection_is_a_retry_and_the_next_use_connects_anew(tmp_path: P
     with sftp_server(tmp_path, key=key) as server:
         store = Sftp(settings_for(server.port, server.host_key))
         store.write("A.csv", b"a")
-        assert store._ssh is not None
-        transport = store._ssh.get_transport()
-        assert transport is not None
-        transport.close()
-        with pytest.raises(Retry, match="connection lost while trying to stat"):
+    with sftp_server(tmp_path, key=key, port=server.port):
+        with pytest.raises(Retry, match=r"connection lost while trying to stat A.csv.*set prefetch: 0"):
             store.exists("A.csv")
         assert store.exists("A.csv")
         store.close()

@@ -18,7 +18,7 @@ from hub.cli.root import SEPARATOR, half
 from tests.hub.cli.support import Run
 
 JAPANESE = re.compile(r"[぀-ヿ一-鿿]")
-HEAVY = ("sqlalchemy", "alembic", "paramiko", "httpx", "psycopg", "fastapi")
+HEAVY = ("sqlalchemy", "alembic", "asyncssh", "httpx", "psycopg", "fastapi")
 
 
 def texts(command: Any, path: str = "tsunagi") -> Iterator[tuple[str, str]]:

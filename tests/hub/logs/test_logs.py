@@ -88,7 +88,7 @@ def test_warnings_become_log_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["httpx", "httpcore.http11", "paramiko.transport", "alembic.runtime.migration"]
+    "name", ["httpx", "httpcore.http11", "asyncssh.sftp", "alembic.runtime.migration"]
 )
 def test_chatty_libraries_are_quiet_but_their_warnings_are_heard(name: str) -> None:
     stream = start()
