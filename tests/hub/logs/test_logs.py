@@ -87,9 +87,7 @@ def test_warnings_become_log_lines() -> None:
     assert "old call" in lines(stream)[0]["event"]
 
 
-@pytest.mark.parametrize(
-    "name", ["httpx", "httpcore.http11", "asyncssh.sftp", "alembic.runtime.migration"]
-)
+@pytest.mark.parametrize("name", ["httpx", "httpcore.http11", "asyncssh.sftp", "alembic.runtime.migration"])
 def test_chatty_libraries_are_quiet_but_their_warnings_are_heard(name: str) -> None:
     stream = start()
     logging.getLogger(name).info("HTTP Request: GET http://shop/?token=abc")
