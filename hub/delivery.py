@@ -52,7 +52,8 @@ class Sender:
     its keys: those wait, so that an old value never overwrites a new one.
 
     Before each, those marked as urgent are sent, also when they were stored only after this began: an urgent change
-    overtakes a long push that is under way, whoever runs it.
+    overtakes a long push that is under way, whoever runs it. It takes along so many of the others as still fit into one
+    batch: calls are what an account has few of.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class Sender:
         for delivery_id in waiting:
             if self._stopping():
                 raise Retry("this process is to end; the next run goes on", after=timedelta(0))
-            self.send_urgent()
+            self._send_urgent(take_along=True)
             if delivery_id in self._tried:
                 continue
             self._tried.add(delivery_id)
@@ -108,12 +109,15 @@ class Sender:
 
     def send_urgent(self) -> int:
         """Send only what is marked as urgent and was not tried yet; returns how many. Raises as `send_open`."""
+        return self._send_urgent(take_along=False)
+
+    def _send_urgent(self, *, take_along: bool) -> int:
         with reading(self._engine) as connection:
             waiting = [i for i in connection.scalars(_URGENT, self._names.flow_names) if i not in self._tried]
         for delivery_id in waiting:
             self._tried.add(delivery_id)
             with self._urgently():
-                self._send(delivery_id, urgent=True)
+                self._send(delivery_id, urgent=True, take_along=take_along)
         return len(waiting)
 
     def finish(self) -> None:
@@ -123,12 +127,19 @@ class Sender:
             reasons = dict.fromkeys(str(error) for error in self._unsettled)
             raise Retry("; ".join(list(reasons)[:3]), after=max(waits, default=None))
 
-    def _send(self, delivery_id: int, *, urgent: bool = False) -> None:
+    def _send(self, delivery_id: int, *, urgent: bool = False, take_along: bool = False) -> None:
         with self._engine.begin() as connection:
             if urgent:
                 # Only absolute writes are ever urgent, and one process sends at a time: what was tried before is
                 # overwritten, and what was not need not be sent any more.
                 connection.execute(_OVERTAKE, {**self._names.flow_names, "delivery": delivery_id})
+                if take_along:
+                    values = {
+                        **self._names.flow_names,
+                        "delivery": delivery_id,
+                        "batch": self._sink.batch_size,
+                    }
+                    connection.execute(_TAKE_ALONG, values)
             begun = _begin(connection, delivery_id)
         if begun is None:
             return
@@ -226,6 +237,28 @@ _OVERTAKE = text("""
     )) AND older.verdict IS NULL AND older.key = ANY(ARRAY(
         SELECT key FROM delivery_change WHERE delivery_id = :delivery AND verdict IS NULL
     ))
+""")
+# From the last ones, so that those in between stay full; never past an older value of the same key, and nothing of a
+# batch the other side may have seen.
+_TAKE_ALONG = text("""
+    WITH mine AS MATERIALIZED (
+        SELECT c.n, c.key FROM delivery_change AS c JOIN delivery AS d ON d.id = c.delivery_id
+        WHERE d.id = :delivery AND d.attempts = 0
+    ), open AS MATERIALIZED (
+        SELECT c.delivery_id, c.n, c.key, d.urgent OR d.attempts > 0 OR c.deleted AS fixed,
+               row_number() OVER (PARTITION BY c.key ORDER BY c.delivery_id) AS age
+        FROM delivery AS d JOIN delivery_change AS c ON c.delivery_id = d.id
+        WHERE d.system = :system AND d.flow = :flow AND d.finished_at IS NULL AND c.verdict IS NULL
+    ), taken AS (
+        SELECT delivery_id, n, row_number() OVER (ORDER BY delivery_id, n) AS place FROM (
+            SELECT delivery_id, n FROM open
+            WHERE NOT fixed AND age = 1 AND key NOT IN (SELECT key FROM mine)
+            ORDER BY delivery_id DESC, n DESC
+            LIMIT (SELECT CASE WHEN count(*) > 0 THEN greatest(:batch - count(*), 0) ELSE 0 END FROM mine)
+        ) AS last
+    )
+    UPDATE delivery_change AS c SET delivery_id = :delivery, n = (SELECT max(n) FROM mine) + taken.place
+    FROM taken WHERE c.delivery_id = taken.delivery_id AND c.n = taken.n
 """)
 _HOLD = text("SELECT FROM delivery WHERE id = :delivery FOR UPDATE")
 _BEGIN = text("""

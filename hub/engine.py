@@ -664,7 +664,8 @@ class Hub:
                         status.note_run(connection, **names, direction=direction, started_at=began,
                                         outcome=outcome, counts=report.as_dict(), error=error)  # fmt: skip
                 told = None if error is None else mask("", error)  # inside Airflow nobody else masks it
-                log.info("run", direction=direction, outcome=outcome, error=told, **_counts(report))
+                tell = log.debug if quiet and outcome == "ok" else log.info
+                tell("run", direction=direction, outcome=outcome, error=told, **_counts(report))
 
 
 def _counts(report: PullReport | PushReport) -> dict[str, Any]:

@@ -413,13 +413,14 @@ _WORK: dict[Task, Callable[[Hub, Job], None]] = {
 
 # ---------------------------------------------------------------- who is to be woken
 
+# In order and one row: the planner may not read the feed from its beginning for the first that fits.
 _BEHIND = text("""
     SELECT p.system, p.flow,
-           EXISTS (SELECT FROM change_feed AS c WHERE c.urgent AND c.kind = ANY(p.kinds)
-                   AND (c.xid, c.seq) > (s.queued_xid, s.queued_seq)) AS urgent,
-           NOT :urgent_only AND EXISTS (
-                   SELECT FROM change_feed AS c WHERE c.kind = ANY(p.kinds)
-                   AND (c.xid, c.seq) > (s.feed_xid, s.feed_seq)) AS behind
+           (SELECT true FROM change_feed AS c WHERE c.urgent AND c.kind = ANY(p.kinds)
+                AND (c.xid, c.seq) > (s.queued_xid, s.queued_seq) ORDER BY c.xid, c.seq LIMIT 1) IS NOT NULL AS urgent,
+           NOT :urgent_only AND (
+               SELECT true FROM change_feed AS c WHERE c.kind = ANY(p.kinds)
+                AND (c.xid, c.seq) > (s.feed_xid, s.feed_seq) ORDER BY c.xid, c.seq LIMIT 1) IS NOT NULL AS behind
     FROM (SELECT system, flow, string_to_array(kinds, ',') AS kinds
           FROM unnest(CAST(:systems AS text[]), CAST(:flows AS text[]), CAST(:kinds AS text[]))
                AS given(system, flow, kinds)) AS p

@@ -57,9 +57,8 @@ class Turned:
     waiting: bool = False
 
 
-_IDLE = text("""
-    SELECT NOT EXISTS (SELECT FROM entity WHERE kind = 'stock_position')
-""")
+_BEGUN = text("SELECT EXISTS (SELECT FROM flow_state WHERE system = :system AND flow = :flow)")
+_IDLE = text("SELECT NOT EXISTS (SELECT FROM entity WHERE kind = 'stock_position')")
 _EXPIRE = text("""
     WITH gone AS (
         UPDATE stock_reservation SET state = 'expired', closed_at = now()
@@ -132,11 +131,17 @@ def refresh(
                 break
         with reading(engine) as connection:
             position = load_position(connection, _SYSTEM, _FLOW)
-            idle = connection.scalar(_IDLE)
+            idle = _idle(connection)
             result.waiting = not idle and more_behind(connection, position=position, kinds=KINDS)
         if not (result.waiting and wait) or time.monotonic() >= until:
             return result
         time.sleep(0.02)
+
+
+def _idle(connection: Connection) -> bool:
+    """Whether nobody ever counted anything."""
+    begun = connection.scalar(_BEGUN, {"system": _SYSTEM, "flow": _FLOW})
+    return not begun and bool(connection.scalar(_IDLE))
 
 
 class StockRoom:
@@ -168,7 +173,7 @@ class StockRoom:
     def round(self, connection: Connection, below: int, result: Turned) -> bool:
         """One transaction; returns whether another one must follow."""
         connection.execute(_ALONE, {"lock": _LOCK})
-        if connection.scalar(_IDLE):
+        if _idle(connection):
             return False
         enter_feed(connection)
         before = result.skus
