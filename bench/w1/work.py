@@ -12,7 +12,7 @@ process of its own, interleaved:
 - **by hand**   csv, dicts, COPY, set-based writing of what differs: what one writes for one job
 
 They fill the same tables of the same schema, and after each file the contents are compared by digest; a contestant that
-left another one is an error. General tools (`WAYS` of bench/w1/peers) fill databases of their own in their own way and
+left another one is an error. General tools (bench/w1/peers) fill databases of their own in their own way and
 are held to the same entities. Only ours says why an order was refused. What has no goal takes part in the first round
 only. `--tenfold` loads one file of ten times the orders and tells the memory it took.
 """
@@ -20,7 +20,6 @@ only. `--tenfold` loads one file of ten times the orders and tells the memory it
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -39,6 +38,7 @@ from rich.console import Console
 from bench.processes import ROOT, Cost, installed, measured, server_of
 from bench.result import Plan, Result, ratio, show
 from bench.w1 import ours
+from bench.w1.peers.tools import Tool, tools
 from bench.w1.rows import base_of, files_of
 from bench.w1.store import Written, content_digest, digests, entities
 from hub.home import Home
@@ -108,12 +108,15 @@ WAYS: Mapping[str, Way] = {
 }
 
 
-def _peers() -> Mapping[str, Way]:
-    """The general tools, where they are there."""
-    if importlib.util.find_spec("bench.w1.peers") is None:
-        return {}
-    found: Mapping[str, Way] = importlib.import_module("bench.w1.peers").WAYS
-    return found
+def _peers(plan: Plan) -> Mapping[str, Way]:
+    """The general tools, where the plan wants them and they can be installed."""
+
+    def words(tool: Tool) -> Callable[[Start], list[str]]:
+        return lambda start: tool.words(start.url, start.file, start.folder)
+
+    return {
+        name: Way(words(tool), python=str(tool.python), read=tool.rows) for name, tool in tools(plan).items()
+    }
 
 
 class Stores:
@@ -262,7 +265,7 @@ def run(plan: Plan, orders: int = ORDERS, *, tenfold: bool = False) -> list[Resu
             [sys.executable, "-c", f"import bench.w1.{module}"], check=True, cwd=ROOT, env=installed()
         )
     with stores() as (on, base):
-        bench = Bench(on, base, {**WAYS, **(_peers() if plan.peers else {})})
+        bench = Bench(on, base, {**WAYS, **_peers(plan)})
         for turn in range(plan.rounds):
             bench.round(files, turn)
         thousand = f"{orders // 1000},000"
