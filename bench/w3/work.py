@@ -108,7 +108,8 @@ _COUNT = """
     WITH made AS (
         UPDATE entity SET version = version + 1, updated_at = now(),
             content = content || jsonb_build_object('on_hand', (content ->> 'on_hand')::int + id % 2 * 2 - 1)
-        WHERE kind = 'stock_position' AND right(content ->> 'sku', 2)::int = :part RETURNING id, version
+        WHERE kind = 'stock_position' AND content ->> 'sku' LIKE 'SKU-_____' || lpad(CAST(:part AS text), 2, '0')
+        RETURNING id, version
     ) INSERT INTO change_feed (entity_id, kind, version, system) SELECT id, 'stock_position', version, 'wms' FROM made
 """
 _STATE = """
@@ -173,7 +174,7 @@ _ACCEPT = """
 """
 _AT_THE_END = """
     INSERT INTO flow_state (system, flow, feed_xid, feed_seq)
-    SELECT c, 'stock', f.xid, f.seq FROM unnest(CAST(:channels AS text[])) AS c,
+    SELECT c, 'stock', f.xid, f.seq FROM unnest(CAST(:channels AS text[]) || ARRAY['hub']) AS c,
         (SELECT xid, seq FROM change_feed ORDER BY xid DESC, seq DESC LIMIT 1) AS f
     ON CONFLICT (system, flow) DO UPDATE SET feed_xid = excluded.feed_xid, feed_seq = excluded.feed_seq
 """
@@ -237,14 +238,17 @@ class Shop:
         """So many times the goods, under other SKUs."""
         with self.engine.begin() as connection:
             connection.execute(text(_MULTIPLY), {"times": times})
-        self.hub.refresh_stock()
-        with self.engine.begin() as connection:
             connection.execute(text(_AT_THE_END), {"channels": self.channels})
 
     def settle(self) -> None:
         """What was written before is on the disk, hint bits too, and not paid for by who comes next."""
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM (ANALYZE)")
+        self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """What was written before is on the disk."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("CHECKPOINT")
 
     def count(self, part: int) -> None:

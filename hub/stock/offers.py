@@ -96,26 +96,26 @@ _MADE = text("""
            withdrawn OR coalesce(NOT gone AND quantity < (was ->> 'quantity')::bigint, false)
     FROM made WHERE CASE WHEN withdrawn THEN NOT gone ELSE gone IS NOT FALSE OR was <> content END
 """)
-# New ones of a SKU lie side by side: when its count changes they change together, on one page instead of on many.
+# New ones of a SKU lie side by side: when its count changes they change together, on one page instead of on many. There
+# is no join here, so no plan that could read all entities.
 _WRITE = text("""
-    WITH changed AS (
-        UPDATE entity AS e SET version = e.version + 1, updated_at = now(), content = coalesce(m.content, e.content),
-            hash = CASE WHEN m.content IS NULL THEN e.hash ELSE m.hash END,
-            deleted_at = CASE WHEN m.content IS NULL THEN now() END
-        FROM (SELECT id, content, urgent, substring(sha256(convert_to(content::text, 'UTF8')) FOR 16) AS hash
-              FROM pg_temp.turn_offer WHERE id IS NOT NULL) AS m WHERE e.id = m.id
-        RETURNING e.id, e.version, e.deleted_at IS NOT NULL AS deleted, m.urgent
-    ), made AS (
-        INSERT INTO entity (kind, key, version, content, hash, system)
+    WITH written AS (
+        INSERT INTO entity AS e (kind, key, version, content, hash, system)
         SELECT 'sellable', key, 1, content, substring(sha256(convert_to(content::text, 'UTF8')) FOR 16), :system
-        FROM pg_temp.turn_offer WHERE id IS NULL ORDER BY sku, key
-        RETURNING id, version
+        FROM pg_temp.turn_offer WHERE content IS NOT NULL ORDER BY sku, key
+        ON CONFLICT (kind, key) DO UPDATE SET version = e.version + 1, content = excluded.content, hash = excluded.hash,
+            updated_at = now(), deleted_at = NULL
+        RETURNING id, key, version
+    ), gone AS (
+        UPDATE entity SET version = version + 1, deleted_at = now(), updated_at = now()
+        WHERE id = ANY(ARRAY(SELECT id FROM pg_temp.turn_offer WHERE content IS NULL)) RETURNING id, version
     ), fed AS (
         INSERT INTO change_feed (entity_id, kind, version, system, deleted, urgent)
-        SELECT id, 'sellable', version, :system, deleted, urgent FROM changed
-        UNION ALL SELECT id, 'sellable', version, :system, false, false FROM made
+        SELECT w.id, 'sellable', w.version, :system, false, m.urgent
+        FROM written AS w JOIN pg_temp.turn_offer AS m ON m.key = w.key
+        UNION ALL SELECT id, 'sellable', version, :system, true, true FROM gone
     )
-    SELECT (SELECT count(*) FROM changed) + (SELECT count(*) FROM made)
+    SELECT (SELECT count(*) FROM written) + (SELECT count(*) FROM gone)
 """)
 # A channel lowers its own number with every order, and may raise it when one is called off. What it was last sent is
 # then not what it shows, whatever our number comes to: so the count of such changes is part of what the ledger
