@@ -102,6 +102,10 @@ def wake_sql(rows: str, due: str = "NULL::timestamptz") -> str:
     A waiting job of the same name is touched, not just left: its row is then locked until our transaction ends, so that
     no worker takes it before what it is to do can be seen. Rows are taken in the order of their names, so that two
     transactions never wait for each other.
+
+    While a job of the name runs nobody is told: nobody could take the waiting one, and who does the running one looks
+    for it at its end. Else two hundred events a second would have every worker ask two hundred times for a job that it
+    cannot have. Where the running one ends in between, the poll finds the waiting one a moment later.
     """
     return f"""
     woken AS (
@@ -110,10 +114,12 @@ def wake_sql(rows: str, due: str = "NULL::timestamptz") -> str:
         SELECT DISTINCT ON (name) queue, task, priority, name, name, args::jsonb, {due} FROM {rows} ORDER BY name
         ON CONFLICT (queueing_lock) WHERE status = 'todo' DO UPDATE
             SET scheduled_at = CASE WHEN j.task_name IN ({_AT_ONCE}) THEN NULL ELSE j.scheduled_at END
-        RETURNING j.id, j.queue_name
+        RETURNING j.id, j.queue_name, j.lock
     ), told AS (
         SELECT pg_notify('procrastinate_queue_v1#' || queue_name,
                          json_build_object('type', 'job_inserted', 'job_id', id)::text) FROM woken
+        WHERE NOT EXISTS (SELECT FROM {SCHEMA}.procrastinate_jobs AS running
+                          WHERE running.lock = woken.lock AND running.status = 'doing')
     )"""  # noqa: S608  (both names are ours)
 
 

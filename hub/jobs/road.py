@@ -105,8 +105,9 @@ def _asked_again(hub: Hub, job: Job) -> bool:
 
 
 def _patiently(hub: Hub, work: Callable[[Hub, Job], None], job: Job) -> None:
-    """A flow that runs elsewhere is mostly done in a moment."""
-    until = time.monotonic() + (URGENT_PATIENCE if job.task is Task.OVERTAKE else PATIENCE)
+    """A flow that runs elsewhere is mostly done in a moment; one that still does after a pause is at it for long."""
+    patience = URGENT_PATIENCE if job.task is Task.OVERTAKE else 0.0 if job.busy else PATIENCE
+    until = time.monotonic() + patience
     while time.monotonic() < until and not hub.stopping.is_set():
         with suppress(FlowBusy):
             return work(hub, job)
