@@ -25,7 +25,7 @@ from structlog.typing import EventDict, Processor
 from connectors.transport.redaction import MASK, Redactor, is_personal_key, is_secret_key
 from hub.home import Settings
 
-__all__ = ["configure_logging", "hide", "mask", "mask_error", "mask_record", "redact"]
+__all__ = ["Own", "configure_logging", "hide", "mask", "mask_error", "mask_record", "redact"]
 
 #: They tell every request and every handshake; our own trace does that, redacted.
 _NOISY = ("alembic", "asyncio", "asyncssh", "httpcore", "httpx", "urllib3")
@@ -54,6 +54,12 @@ def _redactor() -> Redactor:
 
 
 # ---------------------------------------------------------------- masking
+
+
+class Own(str):
+    """A word of the program's own, such as a route's name: it is told as it is, and costs no look for what to mask."""
+
+    __slots__ = ()
 
 
 def mask(key: str, value: object) -> str:
@@ -127,7 +133,7 @@ def mask_error(error: BaseException) -> None:
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The structlog processor that masks a log line; it stands right before the renderer."""
     for key, value in list(event.items()):
-        if key in ("level", "timestamp", "logger"):
+        if key in ("level", "timestamp", "logger") or isinstance(value, Own):
             continue
         if key in ("event", "exception", "stack"):
             event[key] = _redactor().text(str(value))

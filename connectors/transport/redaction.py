@@ -11,6 +11,7 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Mapping, MutableMapping
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit, urlunsplit
@@ -63,6 +64,7 @@ def _words(key: str) -> list[str]:
     return [word.lower() for word in _WORD.findall(_HUMP.sub("_", key))]
 
 
+@lru_cache(4096)
 def is_secret_key(key: str) -> bool:
     """Whether a header, query or JSON key names a secret (`api_key`, `X-Auth-Token`, `licenseKey`)."""
     words = _words(key)
@@ -71,6 +73,7 @@ def is_secret_key(key: str) -> bool:
     return any(word == "key" and before in _KEYS_OF_DOORS for before, word in pairwise(words))
 
 
+@lru_cache(4096)
 def is_personal_key(key: str) -> bool:
     """Whether a key names personal data (`phoneNumber1`, `familyName`, `送付先住所`)."""
     words = _words(key)

@@ -89,4 +89,5 @@ def beside_webhooks(hub: Hub) -> FastAPI:
     app = FastAPI(title="Tsunagi", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.mount(PREFIX, mounted)
     app.state.metrics = mounted.state.calls.text
+    app.state.mounted = {PREFIX: mounted}
     return app

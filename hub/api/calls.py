@@ -9,6 +9,7 @@ from collections import Counter
 import structlog
 
 from hub.gateway.counters import BOUNDS, QUIET
+from hub.logs import Own
 
 __all__ = ["Calls"]
 
@@ -52,8 +53,8 @@ class Calls:
             self._told[status] = now
             more = self._untold.pop(status, 0)
         say = log.info if status < 400 else log.warning
-        say("call", method=method, route=route, status=status, seconds=round(seconds, 4), bytes=sent, by=key, call=call,
-            **({"more_before": more} if more else {}))  # fmt: skip
+        say("call", method=Own(method), route=Own(route), status=status, seconds=round(seconds, 4), bytes=sent,
+            by=key and Own(key), call=Own(call), **({"more_before": more} if more else {}))  # fmt: skip
 
     def text(self) -> str:
         """Prometheus' text format."""

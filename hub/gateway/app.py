@@ -63,7 +63,8 @@ class _Answer(Exception):
 class Gateway:
     """The application. `other` answers what is no webhook; health and counters are added to it.
 
-    What it counts itself it may give as Prometheus text by a function `other.state.metrics`.
+    What it counts itself it may give as Prometheus text by a function `other.state.metrics`; applications it mounts, by
+    prefix, as `other.state.mounted`.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Gateway:
         self._doors: dict[str, Door] | None = None
         self._looking: asyncio.Task[None] | None = None
         self.counters = Counters()
+        self._mounted: Mapping[str, Any] = getattr(other.state, "mounted", {}) if other is not None else {}
         self._other = other or FastAPI(title="Tsunagi", docs_url=None, redoc_url=None, openapi_url=None)
         self._other.add_api_route("/health/live", self._live, methods=["GET"])
         self._other.add_api_route("/health/ready", self._ready, methods=["GET"])
@@ -93,7 +95,7 @@ class Gateway:
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         else:
-            await self._other(scope, receive, send)
+            await self._beside(scope, receive, send)
 
     async def close(self) -> None:
         """Store what waits and let go of the database."""
@@ -102,6 +104,15 @@ class Gateway:
             with suppress(asyncio.CancelledError):
                 await self._looking
         await self._arrivals.close()
+
+    async def _beside(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What is mounted is called as the framework's own mount would; its layers around one would say nothing new."""
+        for prefix, app in self._mounted.items():
+            if scope["path"].startswith(f"{prefix}/"):
+                root = scope.get("root_path", "")
+                await app({**scope, "app_root_path": root, "root_path": root + prefix}, receive, send)
+                return
+        await self._other(scope, receive, send)
 
     # ------------------------------------------------------------------ the hot door
 

@@ -1,34 +1,15 @@
-"""W5: what a mapping costs beside hand-written dict code, for one order of about 3 kB with five lines.
-
-    python bench/w5_mapping.py [--rounds 60] [--json FILE]
-
-Contestants, in and out: the code the compiler generates, the same thing written by hand, and the interpreter (the
-reference that explains values and faults). Hand-written and generated code call the same library functions for kana,
-telephone, postal code, time windows and truncation; the rest is theirs. All must give equal results before anything is
-measured. Rounds are interleaved, so that a slow moment of the machine hits all alike; medians are compared.
-"""
+"""One order of a shop, and what a mapping of it comes to when written by hand for this one job."""
 
 from __future__ import annotations
 
-import argparse
-import gc
-import json
-import statistics
-import sys
-import time
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from canonical_model import Order
-from mappings import load_mapping
-from mappings.interpreter import Walk
 from mappings.transforms import TRANSFORMS
 from mappings.transforms.japan import to_kana, to_phone, to_postal_code
 
-HERE = Path(__file__).parent / "w5"
-CONTEXT = {"system": {"id": "shop-main", "channel": "shop"}}
+__all__ = ["order", "order_by_hand", "rows_by_hand"]
+
 JST = timezone(timedelta(hours=9))
 NINE_HOURS = timedelta(hours=9)
 
@@ -96,8 +77,6 @@ def order() -> dict[str, Any]:
         "shop": {"id": 12, "name": "本店", "url": "https://shop.example.jp/"},
     }
 
-
-# ---------------------------------------------------------------- by hand
 
 STATUSES = {"paid": "confirmed", "waiting": "pending", "held": "held", "cancelled": "cancelled"}
 ZONES = {"0": "ambient", "1": "chilled", "2": "frozen"}
@@ -325,144 +304,3 @@ def rows_by_hand(entity: dict[str, Any], context: dict[str, Any]) -> tuple[str, 
         }
         rows.append(row)
     return entity["key"], {"rows": rows}
-
-
-# ---------------------------------------------------------------- measuring
-
-
-def medians(contestants: dict[str, Callable[[], Any]], rounds: int, times: int) -> dict[str, float]:
-    """Median microseconds of one call, from interleaved rounds of `times` calls each; each round starts elsewhere."""
-    found: dict[str, list[float]] = {name: [] for name in contestants}
-    order_of = list(contestants.items())
-    gc.disable()
-    try:
-        for round_number in range(rounds):
-            for name, run in (
-                order_of[round_number % len(order_of) :] + order_of[: round_number % len(order_of)]
-            ):
-                run()
-                start = time.perf_counter()
-                for _ in range(times):
-                    run()
-                found[name].append((time.perf_counter() - start) / times * 1e6)
-            gc.collect()
-    finally:
-        gc.enable()
-    return {name: statistics.median(values) for name, values in found.items()}
-
-
-GENERAL_ORDER = {
-    "受注日": "2026/11/21 09:30:15", "受注郵便番号": "100-0001", "受注住所１": "東京都千代田区千代田1-1-1",
-    "受注住所２": "皇居前ビル", "受注名": "髙橋 花子", "受注名カナ": "ﾀｶﾊｼ ﾊﾅｺ", "受注電話番号": "03-1234-5678",
-    "受注メールアドレス": "hanako@example.jp", "発送郵便番号": "530-0001", "発送先住所１": "大阪府大阪市北区梅田1-1",
-    "発送先住所２": "", "発送先名": "山田 太郎", "発送先カナ": "ヤマダ タロウ", "発送電話番号": "06-1234-5678",
-    "支払方法": "クレジットカード", "発送方法": "宅配便", "商品計": "2200", "税金": "200", "発送料": "550",
-    "手数料": "0",
-    "ポイント": "0", "その他費用": "0", "合計金額": "2750", "ギフトフラグ": "0", "時間帯指定": "14-16", "日付指定": "",
-    "作業者欄": "", "備考": "置き配希望", "商品名": "Tシャツ 青", "商品価格": "1100", "受注数量": "1",
-    "商品オプション": "青/M", "出荷済フラグ": "0", "顧客区分": "", "顧客コード": "C000123", "消費税率（%）": "10",
-    "のし": "", "ラッピング": "", "メッセージ": "",
-}  # fmt: skip
-
-
-class Row(NamedTuple):
-    data: dict[str, Any]
-    position: int
-
-
-def measure_flat(orders: int = 5_000, rounds: int = 5) -> dict[str, float]:
-    """Microseconds an order for rows of the general order CSV, two an order: grouping alone, and with mapping."""
-    mapping = load_mapping("file_exchange/general_orders.in")
-    rows = [
-        Row({**GENERAL_ORDER, "店舗伝票番号": f"A{n // 2:07d}", "商品コード": f"TS-{n % 7}"}, n + 2)
-        for n in range(orders * 2)
-    ]
-    whole, grouped = [], []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        units = list(mapping.units(rows))
-        between = time.perf_counter()
-        made = sum(1 for unit in units if mapping.to_entity(unit.data, CONTEXT))
-        assert made == orders
-        grouped.append((between - start) / orders * 1e6)
-        whole.append((time.perf_counter() - start) / orders * 1e6)
-    return {"grouping": statistics.median(grouped), "grouping_and_mapping": statistics.median(whole)}
-
-
-def measure(rounds: int, times: int = 100) -> dict[str, Any]:
-    """Compare the contestants; raises AssertionError when they disagree."""
-    incoming = load_mapping("shop/orders.in", roots=[HERE])
-    outgoing = load_mapping("shop/instructions.out", roots=[HERE])
-    record = json.loads(json.dumps(order()))
-    size = len(json.dumps(record, ensure_ascii=False).encode())
-
-    def interpreted() -> Any:
-        return Walk(incoming.tree, record, CONTEXT).fields()
-
-    def validated(make: Callable[[], Any]) -> Callable[[], Any]:
-        return lambda: Order.model_validate(make())
-
-    def generated() -> Any:
-        return incoming.to_entity(record, CONTEXT)
-
-    def by_hand() -> Any:
-        return order_by_hand(record, CONTEXT)
-
-    assert generated() == by_hand() == interpreted(), "the contestants disagree (in)"
-    entity = Order.model_validate(generated()).model_dump(mode="json")
-
-    def out_interpreted() -> Any:
-        walk = Walk(outgoing.tree, entity, CONTEXT)
-        return {"rows": walk.rows()}
-
-    def out_generated() -> Any:
-        return outgoing.from_entity(entity, CONTEXT)
-
-    def out_by_hand() -> Any:
-        return rows_by_hand(entity, CONTEXT)
-
-    made = out_generated()
-    assert (made.key, made.record) == out_by_hand(), "the contestants disagree (out)"
-    assert made.record == out_interpreted(), "the contestants disagree (out)"
-    found = {
-        "in": medians({"generated": generated, "by_hand": by_hand}, rounds, times),
-        "in_validated": medians(
-            {"generated": validated(generated), "by_hand": validated(by_hand)}, rounds, times
-        ),
-        "out": medians({"generated": out_generated, "by_hand": out_by_hand}, rounds, times),
-    }
-    # the interpreter is some twenty times slower and would only take the caches from the others
-    found["in"] |= medians({"interpreted": interpreted}, max(rounds // 10, 3), times)
-    found["out"] |= medians({"interpreted": out_interpreted}, max(rounds // 10, 3), times)
-    result: dict[str, Any] = {
-        "order_bytes": size,
-        "lines": len(record["items"]),
-        "rounds": rounds,
-        "microseconds": found,
-    }
-    result["general_orders"] = measure_flat()
-    result["ratio"] = {name: values["generated"] / values["by_hand"] for name, values in found.items()}
-    return result
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--json", type=Path, help="write the numbers here")
-    given = parser.parse_args()
-    result = measure(given.rounds)
-    print(f"one order of {result['order_bytes']} bytes with {result['lines']} lines; microseconds, medians")
-    for name, values in result["microseconds"].items():
-        told = "  ".join(f"{contestant} {value:.1f}" for contestant, value in values.items())
-        print(f"  {name:14} {told}  ratio {result['ratio'][name]:.2f}")
-    flat = result["general_orders"]
-    print(
-        f"general order CSV, two rows an order: {flat['grouping_and_mapping']:.1f} microseconds an order "
-        f"({flat['grouping']:.1f} of them grouping)"
-    )
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
