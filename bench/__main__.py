@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.page import refresh
 from bench.pictures import draw
 from bench.result import Plan, Result, show, write
 
@@ -55,7 +56,7 @@ def main() -> None:
     whole = wanted == list(WORKS)
     path = HERE / "results" / ("latest.json" if whole else f"{'-'.join(wanted)}.json")
     write(results, path)
-    written = [path, *(draw(path, path.parent) if whole else ())]
+    written = [path, *((*draw(path, path.parent), *refresh(path)) if whole else ())]
     console.print(f"written: {', '.join(map(str, written))}")
 
 

@@ -30,10 +30,10 @@ TITLES = {
     "W7 bulk pace": ("その間の一括送信の速さ", "pace of the bulk push meanwhile"),
     "W8": ("人気SKU1つへの引当、32クライアント(API)", "reservations on one hot SKU, 32 clients (API)"),
     "W8 function": ("同、関数", "the same, the function"),
-    "W9 W1 10x": ("10倍の受注があるときの1%変更", "1 % of orders changed, store of 10x"),
-    "W9 W1 30x": ("30倍", "store of 30x"),
-    "W9 W3 10x": ("10倍のSKUがあるときの在庫変動", "stock changed, store of 10x"),
-    "W9 W3 30x": ("30倍", "store of 30x"),
+    "W9 orders x10": ("受注の1%変更、保存済みが10倍のとき(1倍との比)", "1 % of orders changed, ten times as many stored"),
+    "W9 orders x30": ("同、30倍", "the same, thirty times as many"),
+    "W9 stock x10": ("在庫の1%変動、保存済みが10倍のとき(1倍との比)", "1 % of stock changed, ten times as much stored"),
+    "W9 stock x30": ("同、30倍", "the same, thirty times as much"),
     "Airflow": ("空のフローの実行、起動から成功まで", "a flow with nothing new, trigger to success"),
 }
 """What each work is called, in Japanese and English."""
@@ -55,9 +55,14 @@ def _amount(value: float | None, unit: str) -> str:
     return f"{value:,.0f}/s" if unit == "/s" else f"{value:.3g} {unit}"
 
 
+def _plain(one: Mapping[str, Any]) -> bool:
+    """The goal is a time of ours, and not a ratio."""
+    return bool(one["ratio_to_limit"] == one["ours"])
+
+
 def _goal(one: Mapping[str, Any]) -> str:
     sign = "≥" if one["goal_is"] == "least" else "≤"
-    unit = f" {one['unit']}" if one["limit"] is None and one["unit"] in ("s", "ms", "us") else ""
+    unit = f" {one['unit']}" if _plain(one) else ""
     return f"{sign} {one['goal']:g}{unit}"
 
 
@@ -75,7 +80,7 @@ def whole(found: Mapping[str, Any], lang: str) -> str:
         f"Python {m['python']}, {m['at'][:10]}", "", head, "|---|---|---|---|---|---|",
     ]  # fmt: skip
     for name, one in _works(found).items():
-        value = f"{one['ratio_to_limit']:.2f}" if one["limit"] is not None else ""
+        value = "" if _plain(one) else f"{one['ratio_to_limit']:.2f}"
         lines.append(
             f"| {_title(name, lang)} | {_amount(one['ours'], one['unit'])} | {_amount(one['limit'], one['unit'])} "
             f"| {value} | {_goal(one)} | {met if one['met'] else missed} |"
@@ -89,7 +94,7 @@ def ratios(found: Mapping[str, Any], lang: str) -> str:
     lines += [
         f"| {_title(name, lang)} | {one['ratio_to_limit']:.2f} | {_goal(one)} |"
         for name, one in _works(found).items()
-        if one["limit"] is not None
+        if not _plain(one)
     ]
     return "\n".join(lines)
 
