@@ -298,7 +298,8 @@ _UPSERT_RECORDS = text("""
                              order_value)
     SELECT :system, :mapping, s.record_id, s.record_hash, e.id, :version, coalesce(s.intake_id, :intake), s.position,
            s.order_value
-    FROM pg_temp.stage AS s JOIN entity AS e ON e.kind = :kind AND e.key = s.key
+    FROM pg_temp.stage AS s
+    CROSS JOIN LATERAL (SELECT id FROM entity WHERE kind = :kind AND key = s.key OFFSET 0) AS e
     ON CONFLICT (system, mapping, record_id) DO UPDATE
         SET hash = excluded.hash, entity_id = excluded.entity_id, mapping_version = excluded.mapping_version,
             intake_id = excluded.intake_id, position = excluded.position, order_value = excluded.order_value
@@ -306,7 +307,8 @@ _UPSERT_RECORDS = text("""
 _UPSERT_REFERENCES = text("""
     INSERT INTO cross_reference AS x (system, kind, external_id, entity_id)
     SELECT DISTINCT ON (s.external_id) :system, :kind, s.external_id, e.id
-    FROM pg_temp.stage AS s JOIN entity AS e ON e.kind = :kind AND e.key = s.key
+    FROM pg_temp.stage AS s
+    CROSS JOIN LATERAL (SELECT id FROM entity WHERE kind = :kind AND key = s.key OFFSET 0) AS e
     WHERE s.external_id IS NOT NULL
     ON CONFLICT (system, kind, external_id) DO UPDATE SET entity_id = excluded.entity_id
         WHERE x.entity_id <> excluded.entity_id

@@ -122,14 +122,17 @@ _WRITE = text("""
 # compares (hub.outgoing). Those that were worked out in this transaction hold it already.
 _SOLD_THERE = text("""
     WITH known AS (
-        SELECT e.id, jsonb_set(e.content, '{sold_there}',
-                               to_jsonb(coalesce((e.content ->> 'sold_there')::bigint, 0) + 1)) AS content
-        FROM pg_temp.sold_there AS s JOIN entity AS e ON e.kind = 'sellable' AND e.key = s.key
-        WHERE e.deleted_at IS NULL AND e.updated_at <> now()
+        SELECT e.key, jsonb_set(e.content, '{sold_there}',
+                                to_jsonb(coalesce((e.content ->> 'sold_there')::bigint, 0) + 1)) AS content
+        FROM pg_temp.sold_there AS s CROSS JOIN LATERAL (
+            SELECT * FROM entity WHERE kind = 'sellable' AND key = s.key OFFSET 0
+        ) AS e WHERE e.deleted_at IS NULL AND e.updated_at <> now()
     ), written AS (
-        UPDATE entity AS e SET version = e.version + 1, updated_at = now(), content = k.content,
-            hash = substring(sha256(convert_to(k.content::text, 'UTF8')) FOR 16)
-        FROM known AS k WHERE k.id = e.id RETURNING e.id, e.version
+        INSERT INTO entity AS e (kind, key, version, content, hash, system)
+        SELECT 'sellable', key, 1, content, substring(sha256(convert_to(content::text, 'UTF8')) FOR 16), :system
+        FROM known ORDER BY key
+        ON CONFLICT (kind, key) DO UPDATE SET version = e.version + 1, content = excluded.content, hash = excluded.hash,
+            updated_at = now() RETURNING id, version
     )
     INSERT INTO change_feed (entity_id, kind, version, system) SELECT id, 'sellable', version, :system FROM written
 """)
