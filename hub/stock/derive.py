@@ -21,9 +21,9 @@ from sqlalchemy import Connection, text
 from hub.stock.policy import COUNT_AGE
 from hub.store.database import driver
 
-__all__ = ["FEW", "MANY", "PREPARED_AFTER", "REPLAYED", "derive", "empty", "plan_for", "prepare"]
+__all__ = ["FEW", "MANY", "PREPARED_AFTER", "REPLAYED", "TEMPORARY", "derive", "empty", "plan_for", "prepare"]
 
-_TEMPORARY = (
+_TABLES = (
     "touched (sku text)",
     "touched_order (id bigint)",
     "turn (sku text)",
@@ -329,9 +329,9 @@ _USUAL = "".join(
 )
 PREPARED_AFTER = 5
 """Executions after which psycopg has the server keep a statement with its plan: its own default."""
-_NAMES = [each.partition(" ")[0] for each in _TEMPORARY]
-_DELETE = "; ".join(f"DELETE FROM pg_temp.{name}" for name in _NAMES)  # noqa: S608  (our own names)
-_TRUNCATE = f"TRUNCATE {', '.join(f'pg_temp.{name}' for name in _NAMES)}"
+TEMPORARY = [each.partition(" ")[0] for each in _TABLES]
+_DELETE = "; ".join(f"DELETE FROM pg_temp.{name}" for name in TEMPORARY)  # noqa: S608  (our own names)
+_TRUNCATE = f"TRUNCATE {', '.join(f'pg_temp.{name}' for name in TEMPORARY)}"
 _TURNS = 50
 """So often rows are deleted before the tables are cut: a cut takes 25 times as long, but leaves no dead rows."""
 
@@ -339,7 +339,7 @@ _TURNS = 50
 def prepare(connection: Connection) -> None:
     """The turn's temporary tables. They are made once in a session, and always empty at the start of a transaction."""
     if not connection.scalar(_THERE):
-        connection.exec_driver_sql("; ".join(f"CREATE TEMP TABLE {each}" for each in _TEMPORARY))
+        connection.exec_driver_sql("; ".join(f"CREATE TEMP TABLE {each}" for each in _TABLES))
 
 
 def empty(connection: Connection, skus: int) -> None:

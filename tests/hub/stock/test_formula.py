@@ -6,8 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from room import Room, at
+from sqlalchemy import text
 
 from canonical_model import Sellable
+from hub.feed import horizon
+from hub.stock.derive import FEW, TEMPORARY
+from hub.stock.turn import StockRoom, Turned
+from mappings import load_mapping
 
 
 def terms(room: Room, key: str = "mall/A") -> dict[str, object]:
@@ -194,6 +199,46 @@ def test_a_count_without_a_time_is_as_old_as_the_system_may_be(room: Room) -> No
     room.accept("mall/1", at(40))
     room.order("mall/1", {"A": 1}, when=at(1.5))
     assert room.shows("mall/A") == 10
+
+
+def test_a_count_told_again_by_an_event_has_its_own_sku_looked_at_and_no_other(room: Room) -> None:
+    room.configure(wms=room.files["wms"] + "allocation: {counts: {books_after: 0m, age: 0m}}\n")
+    room.offer("A", "B")
+    for sku in ("A", "B"):
+        room.count(sku, 10, received=at(0))
+        room.order(f"mall/{sku}", {sku: 2}, when=at(1))
+        room.accept(f"mall/{sku}", at(2))
+    assert (room.shows("mall/A"), room.shows("mall/B")) == (8, 8)
+    room.count("A", 10, received=at(5))
+    assert room.turn().skus == 1
+    assert (room.shows("mall/A"), room.shows("mall/B")) == (10, 8)
+
+
+def test_turns_leave_nothing_in_their_temporary_tables(room: Room) -> None:
+    """Of few SKUs and of many, by deleting and by cutting; what one left would be worked out by the next."""
+    skus = [f"S{n}" for n in range(FEW + 1)]
+    room.offer("A", *skus)
+    room.count("A", 1)
+    room.turn()
+    left = text(" UNION ALL ".join(f"SELECT count(*) FROM pg_temp.{name}" for name in TEMPORARY))
+    with room.engine.connect() as connection:
+        for units in range(2, 60):
+            room.count("A", units)
+            with connection.begin():
+                turned = Turned()
+                StockRoom(room.systems, load_mapping).round(connection, horizon(connection), turned)
+            assert turned.skus == 1
+            with connection.begin():
+                assert set(connection.scalars(left)) == {0}
+        for sku in skus:
+            room.count(sku, 1)
+        with connection.begin():
+            turned = Turned()
+            StockRoom(room.systems, load_mapping).round(connection, horizon(connection), turned)
+        assert turned.skus == FEW + 1
+        with connection.begin():
+            assert set(connection.scalars(left)) == {0}
+    assert room.shows("mall/A") == 59
 
 
 def test_a_count_that_repeats_itself_is_newer_all_the_same(room: Room) -> None:
