@@ -115,8 +115,11 @@ def _not_json(value: Any, where: str) -> ValueError:
     return ValueError(f"{where or 'the value'} is no JSON value: {type(value).__name__} {value!r:.60}")
 
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+
 def _check_json(value: Any, where: str) -> None:
-    if value is None or isinstance(value, bool | int | str):
+    if type(value) in _PLAIN or isinstance(value, int | str):
         return
     if isinstance(value, float):
         if not isfinite(value):
@@ -125,10 +128,12 @@ def _check_json(value: Any, where: str) -> None:
         for key, item in value.items():
             if not isinstance(key, str):
                 raise _not_json(key, f"a key of {where}" if where else "a key")
-            _check_json(item, f"{where}.{key}" if where else key)
+            if type(item) not in _PLAIN:  # nearly all are: neither a call nor a path for them
+                _check_json(item, f"{where}.{key}" if where else key)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            _check_json(item, f"{where}[{index}]")
+            if type(item) not in _PLAIN:
+                _check_json(item, f"{where}[{index}]")
     else:
         raise _not_json(value, where)
 
@@ -276,6 +281,9 @@ Email = Annotated[str, AfterValidator(_email), Field(json_schema_extra={"format"
 """An e-mail address, its domain in lower case; nothing is sent to find out whether it works."""
 
 
+_FULL_NAMES = (("full", "family", "given"), ("full_kana", "family_kana", "given_kana"))
+
+
 class PersonName(Value):
     """A person's or company's name. `full` is always there; the parts only where the system gives them."""
 
@@ -290,12 +298,11 @@ class PersonName(Value):
     @classmethod
     def _compose(cls, data: Any) -> Any:
         if isinstance(data, dict):
-            for full, first, last in (
-                ("full", "family", "given"),
-                ("full_kana", "family_kana", "given_kana"),
-            ):
-                if not data.get(full) and (data.get(first) or data.get(last)):
-                    data = {**data, full: " ".join(p for p in (data.get(first), data.get(last)) if p)}
+            get = data.get
+            for full, first, last in _FULL_NAMES:
+                if (get(first) or get(last)) and not get(full):
+                    parts = [part for part in (get(first), get(last)) if part]
+                    data = {**data, full: " ".join(parts)}
         return data
 
 

@@ -37,7 +37,7 @@ def serve(url: str, folder: Path) -> None:
 def by_function(url: str, sku: str, clients: int, each: int) -> None:
     engine = open_engine(url, threads=(clients + 2) // 3)
 
-    def client(number: int) -> int:
+    def client(_: int) -> int:
         given = 0
         for _ in range(each):
             try:

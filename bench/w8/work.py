@@ -72,7 +72,8 @@ class Books:
         with psycopg.connect(self._url) as connection:
             held = connection.execute(_HELD, [sku]).fetchone()
             left = connection.execute(_LEFT, [sku]).fetchone()
-        assert held is not None and left is not None
+        assert held is not None
+        assert left is not None
         if int(held[0]) != wanted or int(left[0]) != self._there[sku] - wanted or left[0] < 0:
             raise SystemExit(
                 f"{sku}: {wanted} accepted, {held[0]} held, {left[0]} left of {self._there[sku]}"
@@ -126,7 +127,8 @@ def by_pgbench(url: str) -> float:
         connection.execute("INSERT INTO hot VALUES ('HOT', %s)", [MANY])
         rate, done = pgbench.run(url, Path(__file__).parent / "hot.sql", clients=CLIENTS, transactions=EACH)
         left = connection.execute("SELECT available FROM hot").fetchone()
-    assert left is not None and left[0] == MANY - done == MANY - CLIENTS * EACH
+    assert left is not None
+    assert left[0] == MANY - done == MANY - CLIENTS * EACH
     return rate
 
 

@@ -221,6 +221,37 @@ def test_a_caller_that_hangs_up_in_the_middle_has_no_effect(hub: Hub, shop: http
     assert stored(hub) == []
 
 
+def test_a_body_that_does_not_come_in_time_is_not_waited_for(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.gateway.app.BODY_WITHIN", 0.1)
+    with (
+        running(hub) as shop,
+        socket.create_connection((shop.base_url.host, shop.base_url.port or 80), timeout=20) as line,
+    ):
+        line.sendall(b"POST /webhooks/north HTTP/1.1\r\nhost: hub\r\ncontent-length: 500\r\n\r\n{")
+        assert line.recv(4096).startswith(b"HTTP/1.1 408")
+        assert count(shop, "north", "too_slow") == 1
+        assert post(shop, stock_event("e1", "A", 5, 1)).json()["status"] == "stored"
+    assert [page["event_id"] for page in stored(hub)] == ["e1"]
+
+
+def test_who_waits_too_long_for_the_commit_is_told_and_may_come_again(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.gateway.app.ANSWER_WITHIN", 0.4)
+    with running(hub) as shop:
+        with hub.engine.begin() as connection:
+            connection.execute(text("LOCK TABLE intake"))
+            answers = [post(shop, stock_event(f"e{n}", "A", 5, 1)) for n in range(2)]
+        assert {(one.status_code, one.json()["status"]) for one in answers} == {(503, "store_down")}
+        until = time.monotonic() + 20
+        while len(stored(hub)) < 2:  # they are stored after all, and known when they come again
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert post(shop, stock_event("e0", "A", 5, 1)).json()["status"] == "duplicate"
+
+
 def test_names_of_headers_and_repeated_headers(hub: Hub, shop: httpx.Client) -> None:
     body = genuine()
     headers = {name.upper(): value for name, value in sign(body).items()}
