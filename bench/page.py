@@ -30,9 +30,15 @@ TITLES = {
     "W7 bulk pace": ("その間の一括送信の速さ", "pace of the bulk push meanwhile"),
     "W8": ("人気SKU1つへの引当、32クライアント(API)", "reservations on one hot SKU, 32 clients (API)"),
     "W8 function": ("同、関数", "the same, the function"),
-    "W9 orders x10": ("受注の1%変更、保存済みが10倍のとき(1倍との比)", "1 % of orders changed, ten times as many stored"),
+    "W9 orders x10": (
+        "受注の1%変更、保存済みが10倍のとき(1倍との比)",
+        "1 % of orders changed, ten times as many stored",
+    ),
     "W9 orders x30": ("同、30倍", "the same, thirty times as many"),
-    "W9 stock x10": ("在庫の1%変動、保存済みが10倍のとき(1倍との比)", "1 % of stock changed, ten times as much stored"),
+    "W9 stock x10": (
+        "在庫の1%変動、保存済みが10倍のとき(1倍との比)",
+        "1 % of stock changed, ten times as much stored",
+    ),
     "W9 stock x30": ("同、30倍", "the same, thirty times as much"),
     "Airflow": ("空のフローの実行、起動から成功まで", "a flow with nothing new, trigger to success"),
 }
@@ -75,10 +81,8 @@ def whole(found: Mapping[str, Any], lang: str) -> str:
     """The machine, and every work of the run."""
     head, met, missed = _HEADS[lang]
     m = found["machine"]
-    lines = [
-        f"{m['processor']}, {m['cores']} cores, {m['memory_gib']} GiB, {m['system']} {m['kernel']}, "
-        f"Python {m['python']}, {m['at'][:10]}", "", head, "|---|---|---|---|---|---|",
-    ]  # fmt: skip
+    machine = f"{m['processor']}, {m['cores']} cores, {m['memory_gib']} GiB, {m['system']} {m['kernel']}"
+    lines = [f"{machine}, Python {m['python']}, {m['at'][:10]}", "", head, "|---|---|---|---|---|---|"]
     for name, one in _works(found).items():
         value = "" if _plain(one) else f"{one['ratio_to_limit']:.2f}"
         lines.append(
