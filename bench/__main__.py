@@ -34,9 +34,7 @@ WORKS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="works, separated by commas")
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)

@@ -6,13 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from room import Room, at
-from sqlalchemy import text
 
 from canonical_model import Sellable
-from hub.feed import horizon
-from hub.stock.derive import FEW, TEMPORARY
-from hub.stock.turn import StockRoom, Turned
-from mappings import load_mapping
 
 
 def terms(room: Room, key: str = "mall/A") -> dict[str, object]:
@@ -212,33 +207,6 @@ def test_a_count_told_again_by_an_event_has_its_own_sku_looked_at_and_no_other(r
     room.count("A", 10, received=at(5))
     assert room.turn().skus == 1
     assert (room.shows("mall/A"), room.shows("mall/B")) == (10, 8)
-
-
-def test_turns_leave_nothing_in_their_temporary_tables(room: Room) -> None:
-    """Of few SKUs and of many, by deleting and by cutting; what one left would be worked out by the next."""
-    skus = [f"S{n}" for n in range(FEW + 1)]
-    room.offer("A", *skus)
-    room.count("A", 1)
-    room.turn()
-    left = text(" UNION ALL ".join(f"SELECT count(*) FROM pg_temp.{name}" for name in TEMPORARY))
-    with room.engine.connect() as connection:
-        for units in range(2, 60):
-            room.count("A", units)
-            with connection.begin():
-                turned = Turned()
-                StockRoom(room.systems, load_mapping).round(connection, horizon(connection), turned)
-            assert turned.skus == 1
-            with connection.begin():
-                assert set(connection.scalars(left)) == {0}
-        for sku in skus:
-            room.count(sku, 1)
-        with connection.begin():
-            turned = Turned()
-            StockRoom(room.systems, load_mapping).round(connection, horizon(connection), turned)
-        assert turned.skus == FEW + 1
-        with connection.begin():
-            assert set(connection.scalars(left)) == {0}
-    assert room.shows("mall/A") == 59
 
 
 def test_a_count_that_repeats_itself_is_newer_all_the_same(room: Room) -> None:
