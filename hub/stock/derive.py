@@ -327,7 +327,7 @@ TEMPORARY = [each.partition(" ")[0] for each in _TABLES]
 _DELETE = "; ".join(f"DELETE FROM pg_temp.{name}" for name in TEMPORARY)  # noqa: S608  (our own names)
 _TRUNCATE = f"TRUNCATE {', '.join(f'pg_temp.{name}' for name in TEMPORARY)}"
 _TURNS = 50
-"""So often rows are deleted before the tables are cut: a cut makes new files of all of them, but leaves no dead rows."""
+"""So often rows are deleted before the tables are cut: a cut makes all their files anew, but leaves no dead rows."""
 
 
 def prepare(connection: Connection) -> None:
