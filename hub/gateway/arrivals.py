@@ -169,7 +169,10 @@ def _lists(arrivals: Sequence[Arrival]) -> list[bytes]:
         text_list([orjson.dumps(list(one.fetch)).decode() if one.fetch else "" for one in arrivals]),
         text_list([orjson.dumps(list(one.deleted)).decode() if one.deleted else "" for one in arrivals]),
         text_list(
-            [_ALL if one.records is False else orjson.dumps({"records": one.records}).decode() for one in arrivals]
+            [
+                _ALL if one.records is False else orjson.dumps({"records": one.records}).decode()
+                for one in arrivals
+            ]
         ),
         bytes_list([one.body for one in arrivals]),
         bytes_list([one.raw for one in arrivals]),
