@@ -49,15 +49,22 @@ def main() -> None:
     plan = Plan(rounds=asked.rounds, peers=asked.peers)
     console = Console(width=150)
     results: list[Result] = []
+    failed: list[str] = []
     for name in wanted:
         console.rule(name)
-        results += import_module(WORKS[name]).run(plan)
+        try:
+            results += import_module(WORKS[name]).run(plan)
+        except (Exception, SystemExit):  # noqa: BLE001  (the others are measured all the same)
+            console.print_exception()
+            failed.append(name)
         show(results, console)
-    whole = wanted == list(WORKS)
+    whole = wanted == list(WORKS) and not failed
     path = HERE / "results" / ("latest.json" if whole else f"{'-'.join(wanted)}.json")
     write(results, path)
     written = [path, *((*draw(path, path.parent), *refresh(path)) if whole else ())]
     console.print(f"written: {', '.join(map(str, written))}")
+    if failed:
+        raise SystemExit(f"not measured: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
