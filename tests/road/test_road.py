@@ -174,6 +174,8 @@ def test_what_the_warehouse_shipped_is_told_to_marketplace_and_core(day: Day) ->
     assert shipments
     orders = day.contents("order")
     for content in shipments.values():
+        if not any(line["quantity"] for line in content["lines"]):
+            continue  # a result that only says that everything was missing
         state = orders[content["order_key"]]["status"]["fulfilment"]
         assert state in ("shipped", "partial")
     told = {"core": 0, "rakuten-main": 0}

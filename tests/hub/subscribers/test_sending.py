@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from postroom import WRITE, Call, Desk, Receiver, Reply, sellable
+from sqlalchemy import text
 
 from connectors.transport.guarded import Guard
 from connectors.webhooks import standard_webhooks
@@ -161,6 +162,19 @@ def test_versions_only_go_upwards_also_where_transactions_overlapped(desk: Desk)
 
 
 # ---------------------------------------------------------------- failures
+
+
+def test_a_message_that_came_due_behind_the_look_is_not_left_lying(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.subscribe()
+    desk.sell("A", 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            sender, "_DUE", text("SELECT m.id FROM subscriber_message AS m WHERE m.id < :id - :limit")
+        )
+        assert desk.send().next_in is not None
+    assert desk.send_all().accepted == 1
 
 
 def test_a_retry_has_the_same_id_and_body_and_a_new_signature(desk: Desk) -> None:
