@@ -58,6 +58,7 @@ def main() -> None:
             console.print_exception()
             failed.append(name)
         show(results, console)
+        write(results, HERE / "results" / "so_far.json")  # a long run that is stopped has told something
     whole = wanted == list(WORKS) and not failed
     path = HERE / "results" / ("latest.json" if whole else f"{'-'.join(wanted)}.json")
     write(results, path)
