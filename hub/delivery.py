@@ -53,7 +53,7 @@ class Sender:
 
     Before each, those marked as urgent are sent, also when they were stored only after this began: an urgent change
     overtakes a long push that is under way, whoever runs it. It takes along so many of the others as still fit into one
-    batch: calls are what an account has few of.
+    batch, and the places in the others that it left empty are filled from behind: calls are what an account has few of.
     """
 
     def __init__(
@@ -128,18 +128,14 @@ class Sender:
             raise Retry("; ".join(list(reasons)[:3]), after=max(waits, default=None))
 
     def _send(self, delivery_id: int, *, urgent: bool = False, take_along: bool = False) -> None:
+        names = {**self._names.flow_names, "delivery": delivery_id}
         with self._engine.begin() as connection:
             if urgent:
                 # Only absolute writes are ever urgent, and one process sends at a time: what was tried before is
                 # overwritten, and what was not need not be sent any more.
-                connection.execute(_OVERTAKE, {**self._names.flow_names, "delivery": delivery_id})
-                if take_along:
-                    values = {
-                        **self._names.flow_names,
-                        "delivery": delivery_id,
-                        "batch": self._sink.batch_size,
-                    }
-                    connection.execute(_TAKE_ALONG, values)
+                connection.execute(_OVERTAKE, names)
+            if take_along or (self._names.absolute and not urgent):
+                connection.execute(_TAKE_ALONG, {**names, "batch": self._sink.batch_size if urgent else 0})
             begun = _begin(connection, delivery_id)
         if begun is None:
             return
@@ -240,9 +236,12 @@ _OVERTAKE = text("""
 """)
 # From the last ones, so that those in between stay full; never past an older value of the same key, and nothing of a
 # batch the other side may have seen.
+# As many as make a batch of `batch`, and no fewer than were given up in this delivery. Where there is no room, nothing
+# behind it is read.
 _TAKE_ALONG = text("""
     WITH mine AS MATERIALIZED (
-        SELECT c.n, c.key FROM delivery_change AS c JOIN delivery AS d ON d.id = c.delivery_id
+        SELECT c.n, c.key, c.verdict IS NULL AS open
+        FROM delivery_change AS c JOIN delivery AS d ON d.id = c.delivery_id
         WHERE d.id = :delivery AND d.attempts = 0
     ), open AS MATERIALIZED (
         SELECT c.delivery_id, c.n, c.key, d.urgent OR d.attempts > 0 OR c.deleted AS fixed,
@@ -254,7 +253,8 @@ _TAKE_ALONG = text("""
             SELECT delivery_id, n FROM open
             WHERE NOT fixed AND age = 1 AND key NOT IN (SELECT key FROM mine)
             ORDER BY delivery_id DESC, n DESC
-            LIMIT (SELECT CASE WHEN count(*) > 0 THEN greatest(:batch - count(*), 0) ELSE 0 END FROM mine)
+            LIMIT (SELECT greatest(:batch - count(*) FILTER (WHERE open), count(*) FILTER (WHERE NOT open))
+                   * (count(*) FILTER (WHERE open) > 0)::int FROM mine)
         ) AS last
     )
     UPDATE delivery_change AS c SET delivery_id = :delivery, n = (SELECT max(n) FROM mine) + taken.place

@@ -103,6 +103,21 @@ def test_an_urgent_call_takes_along_what_waits_so_that_no_more_calls_are_needed(
     assert sorted(key for each in (first, *others) for key, _ in each) == ["A", *many]
 
 
+def test_places_that_urgent_changes_left_empty_are_filled_from_behind(hub: Hub, tmp_path: Path) -> None:
+    many = [f"B{n:02d}" for n in range(35)]
+    count(hub, tmp_path, 0, 7, *many)
+    assert queued(hub).deliveries == 4
+    count(hub, tmp_path, 1, 4, *many[10:15])
+    assert queued(hub, urgent=True).deliveries == 1
+    hub.push("south", "stock_out")
+    sent = batches(tmp_path)
+    assert [len(each) for each in sent] == [10, 10, 10, 5]
+    assert dict(change for each in sent for change in each) == {
+        sku: 4 if sku in many[10:15] else 7 for sku in many
+    }
+    assert len({key for each in sent for key, _ in each}) == len(many)
+
+
 def test_what_is_taken_along_never_passes_an_older_value_of_its_key(hub: Hub, tmp_path: Path) -> None:
     count(hub, tmp_path, 0, 5)
     hub.push("south", "stock_out")
