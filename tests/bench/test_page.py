@@ -22,4 +22,6 @@ def test_every_work_has_a_title_and_its_figures() -> None:
     works = FOUND.keys() - {"machine"}
     assert works <= TITLES.keys()
     for work in works:
-        assert {"ours", "limit", "ratio_to_limit", "goal", "goal_is", "met", "unit", "peers"} <= FOUND[work].keys()
+        assert {"ours", "limit", "ratio_to_limit", "goal", "goal_is", "met", "unit", "peers"} <= FOUND[
+            work
+        ].keys()
