@@ -75,6 +75,20 @@ def _fresh_consoles() -> None:
         output.err.cache_clear()
 
 
+@pytest.fixture(autouse=True)
+def _own_accounts() -> Iterator[None]:
+    """An account that a test puts into the environment is gone with it, and what it took away is back."""
+    before = _accounts()
+    yield
+    for name in _accounts().keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+def _accounts() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW_CONN_")}
+
+
 def in_database(url: str, name: str) -> str:
     """The same server and user, another database."""
     head, _, tail = url.partition("://")

@@ -183,7 +183,7 @@ def test_ten_megabytes_are_not_even_read(hub: Hub, shop: httpx.Client) -> None:
     body = b"x" * (10 * 1024 * 1024)
     try:
         answer = shop.post("/webhooks/north", content=body, headers=sign(b""))
-    except (httpx.WriteError, httpx.RemoteProtocolError):  # told so and hung up on while still sending
+    except (httpx.NetworkError, httpx.RemoteProtocolError):  # told so and hung up on while still sending
         pass
     else:
         assert answer.status_code == 413
@@ -195,7 +195,7 @@ def test_ten_megabytes_are_not_even_read(hub: Hub, shop: httpx.Client) -> None:
 
     try:
         answer = shop.post("/webhooks/north", content=in_pieces())
-    except (httpx.WriteError, httpx.RemoteProtocolError):
+    except (httpx.NetworkError, httpx.RemoteProtocolError):
         pass
     else:
         assert answer.status_code == 413
