@@ -23,6 +23,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from connectors.contract import Budget, Retry
+from hub.store.database import check_lines
 
 __all__ = ["SHARE", "AccountLane", "BudgetStatus", "Budgets", "PostgresLimiter", "budget_statuses"]
 
@@ -60,6 +61,11 @@ _HOLD = text("""
     ON CONFLICT (account, bucket) DO UPDATE
         SET used_until = greatest(b.used_until, excluded.used_until),
             held_until = greatest(b.held_until, excluded.held_until), penalties = b.penalties + 1
+""")
+_AHEAD = text("""
+    SELECT extract(epoch FROM greatest(used_until, clock_timestamp() - make_interval(secs => :burst / :rate))
+           - clock_timestamp())::float8 + :need / :rate
+    FROM rate_budget WHERE account = :account AND bucket = :bucket
 """)
 _STATUS = text("""
     SELECT account, bucket, rate, burst, granted, waited, penalties,
@@ -146,6 +152,13 @@ class PostgresLimiter:
             self._sleep(pause)
             waited += pause
 
+    def wait(self) -> float:
+        """Seconds until a call may have its turn as things stand; 0 or less means now. Takes no turn."""
+        need, _ = self._needs(1.0, urgently=self.urgent)
+        with self._engine.connect() as connection:
+            found = connection.scalar(_AHEAD, {**self._names, "need": need})
+        return 0.0 if found is None else float(found)
+
     def penalise(self, until: datetime) -> None:
         """No call before `until`, whoever asks."""
         seconds = (until - self._now()).total_seconds()
@@ -162,14 +175,20 @@ class PostgresLimiter:
         finally:
             self.urgent = before
 
+    def _needs(self, cost: float, *, urgently: bool) -> tuple[float, float]:
+        """What the bucket must have for the call, and how many seconds ahead that may be."""
+        if urgently:
+            return cost, 0.0
+        enough = min(cost, self._burst)
+        kept = min(float(int(SHARE * self._burst)), self._burst - enough)
+        # one turn may lie ahead where nothing can be kept free: a lone caller then loses no time by asking
+        return enough + kept, 0.0 if kept else 1 / self._rate
+
     def _ask(self, cost: float, waited: float) -> tuple[bool, float]:
-        if self.urgent or waited >= self._passed_over:
-            need, ahead = cost, self._max_wait - waited
-        else:
-            enough = min(cost, self._burst)
-            kept = min(float(int(SHARE * self._burst)), self._burst - enough)
-            # one turn may lie ahead where nothing can be kept free: a lone caller then loses no time by asking
-            need, ahead = enough + kept, 0.0 if kept else 1 / self._rate
+        urgently = self.urgent or waited >= self._passed_over
+        need, ahead = self._needs(cost, urgently=urgently)
+        if urgently:
+            ahead = self._max_wait - waited
         values = {**self._names, "cost": float(cost), "need": need, "ahead": ahead, "waited": waited}
         with self._engine.connect() as connection:
             row = connection.execute(_TURN, values).one_or_none()
@@ -189,11 +208,11 @@ class Budgets:
             engine.url,
             pool_size=2,
             max_overflow=30,
-            pool_pre_ping=True,
             isolation_level="AUTOCOMMIT",
             hide_parameters=True,
             connect_args={"application_name": "tsunagi-budget"},
         )
+        check_lines(self._engine)
         event.listen(self._engine, "connect", _do_not_wait_for_the_disk)
 
     def close(self) -> None:
@@ -217,6 +236,10 @@ class AccountLane:
         """The limiter of the run's calls, for `open_call`."""
         self._limiter = self._budgets.limiter(self._account, budget, urgent=self._urgent)
         return self._limiter
+
+    def wait(self) -> float:
+        """Seconds until the next call may have its turn, as things stand; 0 or less means now. Takes no turn."""
+        return 0.0 if self._limiter is None else self._limiter.wait()
 
     def urgently(self) -> AbstractContextManager[None]:
         """Calls made inside go on the urgent lane."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -24,6 +24,7 @@ from connectors.contract import (
     Verdict,
     Write,
 )
+from hub.budget import AccountLane
 from hub.logs import mask
 from hub.progress import Counter
 from hub.quarantine import Refusal, put_refusals, resolve_outgoing
@@ -34,6 +35,10 @@ __all__ = ["MAX_ATTEMPTS", "Sender"]
 
 MAX_ATTEMPTS = 8
 """Attempts after which what is still unsettled goes to quarantine."""
+LOOK = 0.02
+"""Seconds between two looks for what became urgent, while the account's budget has no turn for this run."""
+PASSED_OVER = 10.0
+"""Seconds a batch gives way to urgent ones before it asks for its turn like any other caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,10 @@ class Sender:
     its keys: those wait, so that an old value never overwrites a new one.
 
     Before each, those marked as urgent are sent, also when they were stored only after this began: an urgent change
-    overtakes a long push that is under way, whoever runs it. It takes along so many of the others as still fit into one
-    batch, and the places in the others that it left empty are filled from behind: calls are what an account has few of.
+    overtakes a long push that is under way, whoever runs it. Calls are what an account has few of: an urgent one
+    carries all urgent changes that fit into a batch and takes along so many of the others as still do, and the places
+    that those left empty are filled from behind. So what a call carries is decided when the account's budget has a turn
+    for it.
     """
 
     def __init__(
@@ -67,7 +74,7 @@ class Sender:
         kind: str,
         report: PushReport,
         counter: Counter,
-        urgently: Callable[[], AbstractContextManager[None]] = nullcontext,
+        lane: AccountLane,
         stopping: Callable[[], bool] = bool,
     ) -> None:
         self._engine = engine
@@ -76,31 +83,56 @@ class Sender:
         self._names = _Names(call.system, flow, mapping, kind, sink.write is Write.ABSOLUTE)
         self._report = report
         self._counter = counter
-        self._urgently = urgently
+        self._lane = lane
         self._stopping = stopping
         self._tried: set[int] = set()
+        """Of those that are still open."""
         self._unsettled: list[Retry] = []
 
-    def send_open(self) -> int:
-        """Send what is stored and was not tried yet; returns how many. Raises what the sink raised.
+    def send_open(self, *, more_follows: bool = False) -> int:
+        """Send what is stored and was not tried yet; returns how many deliveries that was. Raises what the sink raised.
 
-        What a sink only settled in part is raised by `finish`, after everything else had its turn.
+        `more_follows`: a last one that is not full is left, to be filled. What a sink only settled in part is raised by
+        `finish`, after everything else had its turn.
         """
+        if self._counter.watched:
+            with reading(self._engine) as connection:
+                self._counter.expect(connection.scalar(_UNSETTLED, self._next_names(more_follows)) or 0)
+        tried = 0
+        while (delivery_id := self._after_the_urgent(more_follows)) is not None:
+            tried += 1
+            self._tried.add(delivery_id)
+            if not (self._unsettled and self._held_back(delivery_id)):
+                self._send(delivery_id)
+        return tried
+
+    def _next(self, more_follows: bool) -> int | None:
         with reading(self._engine) as connection:
-            waiting = [i for i in connection.scalars(_OPEN, self._names.flow_names) if i not in self._tried]
-            if self._counter.watched:
-                self._counter.expect(connection.scalar(_UNSETTLED, {"ids": waiting}) or 0)
-        for delivery_id in waiting:
+            found: int | None = connection.scalar(_NEXT, self._next_names(more_follows))
+        return found
+
+    def _next_names(self, more_follows: bool) -> dict[str, Any]:
+        batch = self._sink.batch_size if more_follows else 0
+        return {**self._names.flow_names, "tried": sorted(self._tried), "batch": batch}
+
+    def _after_the_urgent(self, more_follows: bool) -> int | None:
+        """The next delivery, when all that is urgent is sent and the account has a turn for it; None when none is left.
+
+        Raises Retry when the process is to end. Where nothing may overtake, and for a turn far away, waiting is left to
+        the call itself.
+        """
+        until = time.monotonic() + PASSED_OVER
+        while True:
             if self._stopping():
                 raise Retry("this process is to end; the next run goes on", after=timedelta(0))
-            self._send_urgent(take_along=True)
-            if delivery_id in self._tried:
-                continue
-            self._tried.add(delivery_id)
-            if self._unsettled and self._held_back(delivery_id):
-                continue
-            self._send(delivery_id)
-        return len(waiting)
+            self.send_urgent()
+            delivery_id = self._next(more_follows)
+            if delivery_id is None or not self._names.absolute:
+                return delivery_id
+            wait = self._lane.wait()
+            if not 0 < wait <= PASSED_OVER or time.monotonic() > until:
+                return delivery_id
+            time.sleep(min(wait, LOOK))
 
     def _held_back(self, delivery_id: int) -> bool:
         """Whether an older delivery still carries a value of one of its keys."""
@@ -108,17 +140,26 @@ class Sender:
             return bool(connection.scalar(_BEHIND, {**self._names.flow_names, "delivery": delivery_id}))
 
     def send_urgent(self) -> int:
-        """Send only what is marked as urgent and was not tried yet; returns how many. Raises as `send_open`."""
-        return self._send_urgent(take_along=False)
+        """Send only what is marked as urgent and was not tried yet, with what it takes along; returns how many
+        deliveries that was. Raises as `send_open`.
+        """
+        if not self._names.absolute:
+            return 0
+        sent = 0
+        while (delivery_id := self._next_urgent()) is not None:
+            with self._lane.urgently():
+                if 0 < (wait := self._lane.wait()) <= PASSED_OVER:
+                    time.sleep(wait)
+                self._tried.add(delivery_id)
+                self._send(delivery_id, urgent=True)
+            sent += 1
+        return sent
 
-    def _send_urgent(self, *, take_along: bool) -> int:
+    def _next_urgent(self) -> int | None:
         with reading(self._engine) as connection:
-            waiting = [i for i in connection.scalars(_URGENT, self._names.flow_names) if i not in self._tried]
-        for delivery_id in waiting:
-            self._tried.add(delivery_id)
-            with self._urgently():
-                self._send(delivery_id, urgent=True, take_along=take_along)
-        return len(waiting)
+            names = {**self._names.flow_names, "tried": sorted(self._tried)}
+            found: int | None = connection.scalar(_URGENT, names)
+        return found
 
     def finish(self) -> None:
         """Raise `Retry` if something is left to be sent later."""
@@ -127,17 +168,18 @@ class Sender:
             reasons = dict.fromkeys(str(error) for error in self._unsettled)
             raise Retry("; ".join(list(reasons)[:3]), after=max(waits, default=None))
 
-    def _send(self, delivery_id: int, *, urgent: bool = False, take_along: bool = False) -> None:
+    def _send(self, delivery_id: int, *, urgent: bool = False) -> None:
         names = {**self._names.flow_names, "delivery": delivery_id}
         with self._engine.begin() as connection:
             if urgent:
                 # Only absolute writes are ever urgent, and one process sends at a time: what was tried before is
                 # overwritten, and what was not need not be sent any more.
                 connection.execute(_OVERTAKE, names)
-            if take_along or (self._names.absolute and not urgent):
-                connection.execute(_TAKE_ALONG, {**names, "batch": self._sink.batch_size if urgent else 0})
+            if self._names.absolute:
+                connection.execute(_TAKE_ALONG, {**names, "batch": self._sink.batch_size, "urgent": urgent})
             begun = _begin(connection, delivery_id)
         if begun is None:
+            self._tried.discard(delivery_id)
             return
         key, attempt, pending = begun
         batch = Batch([p.change for p in pending], idempotency_key=key, attempt=attempt)
@@ -153,7 +195,9 @@ class Sender:
         self._counter.add(len(pending))
         if error is not None and not isinstance(error, Refused):
             raise error
-        if not settled:
+        if settled:
+            self._tried.discard(delivery_id)
+        else:
             after = max((o.after for o in outcomes.values() if o.after is not None), default=None)
             reasons = sorted({o.reason for o in outcomes.values() if o.verdict is Verdict.RETRY and o.reason})
             why = "; ".join(reasons[:3]) or "the sink settled only a part of the batch"
@@ -205,8 +249,20 @@ class _Attempt:
         return final
 
 
+# `batch` above 0: without a last one that holds fewer and was not tried.
+_TO_SEND = """
+    SELECT {} FROM delivery AS d
+    WHERE d.system = :system AND d.flow = :flow AND d.finished_at IS NULL AND d.id <> ALL(CAST(:tried AS bigint[]))
+      AND NOT (d.attempts = 0 AND NOT d.urgent
+        AND :batch > (SELECT count(*) FROM delivery_change AS c WHERE c.delivery_id = d.id AND c.verdict IS NULL)
+        AND NOT EXISTS (SELECT FROM delivery AS later WHERE later.system = :system AND later.flow = :flow
+                        AND later.finished_at IS NULL AND NOT later.urgent AND later.id > d.id))
+"""
+_NEXT = text(_TO_SEND.format("d.id") + "ORDER BY d.id LIMIT 1")
 _UNSETTLED = text(
-    "SELECT count(*) FROM delivery_change WHERE delivery_id = ANY(CAST(:ids AS bigint[])) AND verdict IS NULL"
+    _TO_SEND.format(
+        "sum((SELECT count(*) FROM delivery_change AS c WHERE c.delivery_id = d.id AND c.verdict IS NULL))"
+    )
 )
 _BEHIND = text("""
     SELECT EXISTS (
@@ -218,12 +274,10 @@ _BEHIND = text("""
 """)
 
 
-_URGENT = text(
-    "SELECT id FROM delivery WHERE system = :system AND flow = :flow AND finished_at IS NULL AND urgent ORDER BY id"
-)
-_OPEN = text(
-    "SELECT id FROM delivery WHERE system = :system AND flow = :flow AND finished_at IS NULL ORDER BY id"
-)
+_URGENT = text("""
+    SELECT id FROM delivery WHERE system = :system AND flow = :flow AND finished_at IS NULL AND urgent
+        AND id <> ALL(CAST(:tried AS bigint[])) ORDER BY id LIMIT 1
+""")
 # The keys as an array: joined, the planner may read all deliveries there ever were.
 _OVERTAKE = text("""
     UPDATE delivery_change AS older SET verdict = 'superseded'
@@ -234,28 +288,41 @@ _OVERTAKE = text("""
         SELECT key FROM delivery_change WHERE delivery_id = :delivery AND verdict IS NULL
     ))
 """)
-# From the last ones, so that those in between stay full; never past an older value of the same key, and nothing of a
-# batch the other side may have seen.
-# As many as make a batch of `batch`, and no fewer than were given up in this delivery. Where there is no room, nothing
-# behind it is read.
+# As many as make a batch of `batch`. Where there is no room, nothing behind it is read. For an urgent one the other
+# urgent ones, the oldest first; their older values, which would follow them, are given up. Then from the last of the
+# others, so that those in between stay full; never past an older value of the same key, and nothing of a batch that the
+# other side may have seen.
 _TAKE_ALONG = text("""
     WITH mine AS MATERIALIZED (
         SELECT c.n, c.key, c.verdict IS NULL AS open
         FROM delivery_change AS c JOIN delivery AS d ON d.id = c.delivery_id
         WHERE d.id = :delivery AND d.attempts = 0
+    ), room AS MATERIALIZED (
+        SELECT greatest(:batch - count(*), 0) * (count(*) > 0)::int AS places FROM mine WHERE open
     ), open AS MATERIALIZED (
-        SELECT c.delivery_id, c.n, c.key, d.urgent OR d.attempts > 0 OR c.deleted AS fixed,
-               row_number() OVER (PARTITION BY c.key ORDER BY c.delivery_id) AS age
+        SELECT c.delivery_id, c.n, c.key, d.urgent, d.attempts > 0 OR c.deleted AS fixed,
+               row_number() OVER (PARTITION BY c.key, d.urgent ORDER BY c.delivery_id) AS age,
+               bool_or(d.urgent) OVER (PARTITION BY c.key) AS urgent_too
         FROM delivery AS d JOIN delivery_change AS c ON c.delivery_id = d.id
         WHERE d.system = :system AND d.flow = :flow AND d.finished_at IS NULL AND c.verdict IS NULL
-    ), taken AS (
-        SELECT delivery_id, n, row_number() OVER (ORDER BY delivery_id, n) AS place FROM (
-            SELECT delivery_id, n FROM open
-            WHERE NOT fixed AND age = 1 AND key NOT IN (SELECT key FROM mine)
-            ORDER BY delivery_id DESC, n DESC
-            LIMIT (SELECT greatest(:batch - count(*) FILTER (WHERE open), count(*) FILTER (WHERE NOT open))
-                   * (count(*) FILTER (WHERE open) > 0)::int FROM mine)
-        ) AS last
+          AND (SELECT places FROM room) > 0
+    ), taken AS MATERIALIZED (
+        SELECT delivery_id, n, key, urgent, row_number() OVER (ORDER BY urgent DESC, delivery_id, n) AS place FROM (
+            SELECT delivery_id, n, key, urgent FROM open
+            WHERE NOT fixed AND age = 1 AND urgent_too = urgent AND (:urgent OR NOT urgent)
+              AND delivery_id <> :delivery AND key NOT IN (SELECT key FROM mine)
+            ORDER BY urgent DESC, CASE WHEN urgent THEN -delivery_id ELSE delivery_id END DESC, n DESC
+            LIMIT (SELECT places FROM room)
+        ) AS first
+    ), given_up AS (
+        UPDATE delivery_change AS older SET verdict = 'superseded'
+        FROM taken JOIN open ON open.key = taken.key AND open.delivery_id < taken.delivery_id
+        WHERE taken.urgent AND older.delivery_id = open.delivery_id AND older.n = open.n
+    ), emptied AS (
+        UPDATE delivery SET state = 'done', finished_at = now() WHERE id = ANY(ARRAY(
+            SELECT delivery_id FROM open LEFT JOIN taken USING (delivery_id, n) GROUP BY delivery_id
+            HAVING count(*) = count(taken.n)
+        ))
     )
     UPDATE delivery_change AS c SET delivery_id = :delivery, n = (SELECT max(n) FROM mine) + taken.place
     FROM taken WHERE c.delivery_id = taken.delivery_id AND c.n = taken.n

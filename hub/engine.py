@@ -378,8 +378,10 @@ class Hub:
                 self._queue_again(bound, wanted, report)
                 sender.send_open()
             for below in self._horizons(bound, once=job):
-                while self._queue(bound, below, report):
-                    sender.send_open()
+                more = True
+                while more:
+                    more = self._queue(bound, below, report)
+                    sender.send_open(more_follows=more)
             sender.finish()
         return report
 
@@ -430,7 +432,7 @@ class Hub:
             kind=mapping.entity,
             report=report,
             counter=counter,
-            urgently=lane.urgently,
+            lane=lane,
             stopping=self.stopping.is_set,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -30,11 +30,9 @@ from mappings.mapping import Outgoing
 
 __all__ = ["ROUND", "OutgoingFlow", "queue_entities", "queue_round", "queue_urgent", "wanted_records"]
 
-ROUND = 2_000
-"""Change feed rows looked at in one transaction, at least: while they are mapped nothing is sent, so what is urgent
-waits for it."""
-BATCHES = 2
-"""Of large batches so many: each round may end with one that is not full."""
+ROUND = 1_000
+"""Change feed rows looked at in one transaction: while they are mapped nothing is sent, so what is urgent waits for it.
+More, where a batch is larger."""
 URGENT = 20_000
 """Urgent rows looked at in one transaction."""
 
@@ -66,12 +64,14 @@ class _Change:
     record: bytes
     previous: Any
     deleted: bool = False
+    follows: bool = False
+    """Another value of the key is on its way already."""
 
 
 def queue_round(connection: Connection, flow: OutgoingFlow, *, below: int, report: PushReport) -> bool:
     """Store deliveries for the next stretch of the feed, and the flow's position, in the caller's transaction.
 
-    Returns whether there was anything to read.
+    A batch that the stretch before left with room is filled first. Returns whether there was anything to read.
     """
     _queue_alone(connection, flow)
     position = load_position(connection, flow.system, flow.flow)
@@ -81,12 +81,14 @@ def queue_round(connection: Connection, flow: OutgoingFlow, *, below: int, repor
         below=below,
         kinds=flow.kinds,
         system=flow.system,
-        limit=max(ROUND, BATCHES * flow.batch_size),
+        limit=max(ROUND, flow.batch_size),
     )
     if behind == position:
         return False
-    ids = _without_accepted(connection, flow, _entities_concerned(connection, flow, changed, report), report)
-    _store(connection, flow, _to_send(connection, flow, ids, report), report)
+    concerned = _entities_concerned(connection, flow, changed, report)
+    ids = _meant_for(connection, flow, concerned.ids, report, again=concerned.related)
+    left = _fill_up(connection, flow, list(_to_send(connection, flow, ids, report)))
+    _store(connection, flow, left, report)
     save_position(connection, flow.system, flow.flow, behind)
     return True
 
@@ -96,7 +98,8 @@ def queue_entities(
 ) -> None:
     """Store deliveries for these entities, wherever the feed stands (replay, resend of a key)."""
     _queue_alone(connection, flow)
-    _store(connection, flow, _to_send(connection, flow, ids, report), report)
+    meant = _meant_for(connection, flow, ids, report)
+    _store(connection, flow, _to_send(connection, flow, meant, report), report)
 
 
 def queue_urgent(connection: Connection, flow: OutgoingFlow, report: PushReport) -> int:
@@ -115,7 +118,8 @@ def queue_urgent(connection: Connection, flow: OutgoingFlow, report: PushReport)
     if not changed:
         return 0
     concerned = _entities_concerned(connection, flow, changed, report)
-    left = list(_to_send(connection, flow, concerned.ids, report, urgent=True))
+    ids = _meant_for(connection, flow, concerned.ids, report)
+    left = list(_to_send(connection, flow, ids, report, urgent=True))
     _store(connection, flow, left, report, urgent=True)
     if behind != position:
         save_urgent_position(connection, flow.system, flow.flow, behind)
@@ -208,29 +212,6 @@ def _entities_concerned(
     return _Concerned(sorted(mine), related_to)
 
 
-# The version that counts: what was written to the other side since went through here, and stands behind it.
-_NOT_ACCEPTED = text("""
-    SELECT e.id FROM entity AS e WHERE e.id = ANY(:ids) AND NOT EXISTS (
-        SELECT FROM ledger AS l
-        WHERE l.entity_id = e.id AND l.system = :system AND l.flow = :flow AND l.entity_version >= e.version
-    )
-""")
-
-
-def _without_accepted(
-    connection: Connection, flow: OutgoingFlow, concerned: _Concerned, report: PushReport
-) -> list[int]:
-    """Without those whose present version was accepted already, by way of an urgent delivery: they need not be mapped
-    again. What something related leads to is mapped all the same: its record may differ.
-    """
-    own = [one for one in concerned.ids if one not in concerned.related]
-    if not own:
-        return concerned.ids
-    left = set(connection.scalars(_NOT_ACCEPTED, {"system": flow.system, "flow": flow.flow, "ids": own}))
-    report.unchanged += len(own) - len(left)
-    return sorted(left | concerned.related)
-
-
 _ENTITIES = text("SELECT id, key, version, content, deleted_at FROM entity WHERE id = ANY(:ids) ORDER BY id")
 _RELATED = text(
     "SELECT key, content FROM entity WHERE kind = :kind AND key = ANY(:keys) AND deleted_at IS NULL"
@@ -240,9 +221,16 @@ _ACCEPTED = text(
 )
 
 
-_CONCERNED = """
-    SELECT coalesce(array_agg(id ORDER BY id) FILTER (WHERE concerned), '{{}}') AS concerned, count(*) AS found FROM (
-        SELECT id, deleted_at IS NOT NULL OR ({}) AS concerned FROM entity WHERE id = ANY(:ids)
+# Accepted in the version that counts: what was written to the other side since went through here, and stands behind it.
+_MEANT = """
+    SELECT coalesce(array_agg(id ORDER BY id) FILTER (WHERE meant AND NOT accepted), '{{}}') AS ids,
+           count(*) FILTER (WHERE NOT meant) AS others, count(*) FILTER (WHERE meant AND accepted) AS accepted
+    FROM (
+        SELECT id, meant, meant AND :look AND id <> ALL(:again) AND EXISTS (
+            SELECT FROM ledger AS l
+            WHERE l.entity_id = e.id AND l.system = :system AND l.flow = :flow AND l.entity_version >= e.version
+        ) AS accepted
+        FROM (SELECT id, version, deleted_at IS NOT NULL OR ({}) AS meant FROM entity WHERE id = ANY(:ids)) AS e
     ) AS looked_at
 """
 # a value that is left out is the model's default: the mapping decides
@@ -250,23 +238,34 @@ _HOLDS = "coalesce(strpos(content ->> :field{0}, :text{0}) > 0, true)"
 
 
 def _meant_for(
-    connection: Connection, flow: OutgoingFlow, ids: Sequence[int], report: PushReport
+    connection: Connection,
+    flow: OutgoingFlow,
+    ids: Sequence[int],
+    report: PushReport,
+    *,
+    again: Collection[int] | None = None,
 ) -> Sequence[int]:
     """The entities the mapping may want, told by the values its `when` compares: others need not be read.
 
-    Channels sell the same goods: without this every push would read what was meant for all others.
+    Channels sell the same goods: without this every push would read what was meant for all others. With `again`,
+    entities whose present version was accepted already, by way of an urgent delivery, are left out too, but for those:
+    something related to them changed, so their record may differ.
     """
     texts = flow.mapping.wanted_texts(flow.context)
-    if not texts or not ids:
+    if not ids or (again is None and not texts):
         return ids
-    names: dict[str, Any] = {"ids": list(ids)}
+    names: dict[str, Any] = {
+        "ids": list(ids), "look": again is not None, "again": list(again or ()), "system": flow.system,
+        "flow": flow.flow,
+    }  # fmt: skip
     for n, (name, wanted) in enumerate(texts.items()):
         names |= {f"field{n}": name, f"text{n}": wanted}
-    query = _CONCERNED.format(" AND ".join(_HOLDS.format(n) for n in range(len(texts))))
+    query = _MEANT.format(" AND ".join(_HOLDS.format(n) for n in range(len(texts))) or "true")
     row = connection.execute(text(query), names).one()
-    report.not_for_us += row.found - len(row.concerned)
-    concerned: Sequence[int] = row.concerned
-    return concerned
+    report.not_for_us += row.others
+    report.unchanged += row.accepted
+    found: Sequence[int] = row.ids
+    return found
 
 
 def _to_send(
@@ -277,7 +276,7 @@ def _to_send(
     *,
     urgent: bool = False,
 ) -> Iterator[_Change]:
-    for part in _parts(_meant_for(connection, flow, ids, report), 2000):
+    for part in _parts(ids, 2000):
         rows = connection.execute(_ENTITIES, {"ids": list(part)}).all()
         live = [row for row in rows if row.deleted_at is None]
         yield from _changes_of(connection, flow, live, report, urgent=urgent)
@@ -367,7 +366,15 @@ def _changes_of(
             report.unchanged += 1
             continue
         previous = None if was is None else was[1]
-        yield _Change(key, change.entity_id, change.version, change.hash, change.record, previous)
+        yield _Change(
+            key,
+            change.entity_id,
+            change.version,
+            change.hash,
+            change.record,
+            previous,
+            follows=coming is not None,
+        )
 
 
 def _hash(content: Mapping[str, Any], body: bytes) -> bytes:
@@ -411,6 +418,37 @@ def _clash(flow: OutgoingFlow, row: Any, key: str) -> Refusal:
     )  # fmt: skip
 
 
+# Held, so that it is not begun meanwhile.
+_LAST = text("""
+    SELECT id FROM delivery WHERE system = :system AND flow = :flow AND finished_at IS NULL AND NOT urgent
+    ORDER BY id DESC LIMIT 1 FOR UPDATE
+""")
+_ROOM = text("""
+    SELECT :size - count(*) FILTER (WHERE c.verdict IS NULL) AS room, max(c.n) + 1 AS n
+    FROM delivery AS d JOIN delivery_change AS c ON c.delivery_id = d.id
+    WHERE d.id = :delivery AND d.attempts = 0 AND d.finished_at IS NULL
+""")
+
+
+def _fill_up(connection: Connection, flow: OutgoingFlow, changes: Sequence[_Change]) -> Iterable[_Change]:
+    """Put changes into the last delivery that waits, as far as it has room and was not tried; returns the others.
+
+    A newer value of a key follows in another delivery, behind the one that has the older.
+    """
+    if not changes:
+        return changes
+    last = connection.scalar(_LAST, {"system": flow.system, "flow": flow.flow})
+    if last is None:
+        return changes
+    row = connection.execute(_ROOM, {"delivery": last, "size": flow.batch_size}).one()
+    if row.n is None or row.room <= 0:
+        return changes
+    fill = [change for change in changes if not change.follows][: row.room]
+    _store_changes(connection, last, fill, first=row.n)
+    filled = {change.key for change in fill}
+    return [change for change in changes if change.key not in filled]
+
+
 def _store(
     connection: Connection,
     flow: OutgoingFlow,
@@ -439,6 +477,12 @@ def _store_delivery(
         .values(system=flow.system, flow=flow.flow, idempotency_key=uuid.uuid4().hex, urgent=urgent)
         .returning(delivery.c.id)
     ).scalar_one()
+    _store_changes(connection, delivery_id, batch)
+
+
+def _store_changes(
+    connection: Connection, delivery_id: int, batch: Sequence[_Change], *, first: int = 0
+) -> None:
     copy_rows(
         connection,
         "COPY delivery_change (delivery_id, n, key, entity_id, entity_version, hash, record, previous, deleted) "
@@ -449,6 +493,6 @@ def _store_delivery(
                 delivery_id, n, c.key, c.entity_id, c.version, c.hash, c.record,
                 None if c.previous is None else orjson.dumps(c.previous), c.deleted,
             )
-            for n, c in enumerate(batch)
+            for n, c in enumerate(batch, first)
         ),
     )  # fmt: skip

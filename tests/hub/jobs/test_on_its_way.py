@@ -131,3 +131,76 @@ def test_what_is_taken_along_never_passes_an_older_value_of_its_key(hub: Hub, tm
     assert queued(hub, urgent=True).deliveries == 1
     hub.push("south", "stock_out")
     assert batches(tmp_path)[1:] == [[("A", 4)], [("B", 7)], [("B", 8)]]
+
+
+def test_a_batch_with_room_is_filled_by_the_next_stretch_of_the_feed(hub: Hub, tmp_path: Path) -> None:
+    count(hub, tmp_path, 0, 7, *(f"A{n}" for n in range(4)))
+    assert queued(hub).deliveries == 1
+    count(hub, tmp_path, 1, 7, *(f"B{n}" for n in range(8)))
+    assert queued(hub).deliveries == 1
+    hub.push("south", "stock_out")
+    assert [len(each) for each in batches(tmp_path)] == [10, 2]
+
+
+def test_a_newer_value_never_joins_the_batch_that_has_the_older(hub: Hub, tmp_path: Path) -> None:
+    count(hub, tmp_path, 0, 7, "A", "B")
+    assert queued(hub).deliveries == 1
+    count(hub, tmp_path, 1, 8, "A", "C")
+    assert queued(hub).deliveries == 1
+    hub.push("south", "stock_out")
+    assert [sorted(each) for each in batches(tmp_path)] == [[("A", 7), ("B", 7), ("C", 8)], [("A", 8)]]
+
+
+def test_a_batch_that_was_tried_is_not_filled(hub: Hub, tmp_path: Path) -> None:
+    count(hub, tmp_path, 0, 7, "A")
+    (tmp_path / "south" / "send.faults").write_text(json.dumps(["retry"]))
+    with pytest.raises(Retry):
+        hub.push("south", "stock_out")
+    count(hub, tmp_path, 1, 7, "B")
+    assert queued(hub).deliveries == 1
+    hub.push("south", "stock_out")
+    assert batches(tmp_path) == [[("A", 7)], [("B", 7)]]
+
+
+def test_a_long_push_sends_full_batches_but_for_the_last(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.outgoing.ROUND", 12)
+    count(hub, tmp_path, 0, 7, *(f"A{n:02d}" for n in range(34)))
+    assert hub.push("south", "stock_out").deliveries == 4
+    assert [len(each) for each in batches(tmp_path)] == [10, 10, 10, 4]
+
+
+def test_one_call_carries_all_that_is_urgent(hub: Hub, tmp_path: Path) -> None:
+    many = [f"B{n:02d}" for n in range(8)]
+    count(hub, tmp_path, 0, 7, *many)
+    hub.push("south", "stock_out")
+    count(hub, tmp_path, 1, 9, "C")
+    queued(hub)
+    for page, sku in enumerate(many[:3], 2):
+        count(hub, tmp_path, page, 6, sku)
+        assert queued(hub, urgent=True).deliveries == 1
+    hub.push("south", "stock_out")
+    assert batches(tmp_path)[1:] == [[*((sku, 6) for sku in many[:3]), ("C", 9)]]
+
+
+def test_the_newest_urgent_value_of_a_key_is_the_last_to_come(hub: Hub, tmp_path: Path) -> None:
+    count(hub, tmp_path, 0, 7, "A", "B")
+    hub.push("south", "stock_out")
+    for page, sku, on_hand in ((1, "A", 6), (2, "B", 6), (3, "A", 5)):
+        count(hub, tmp_path, page, on_hand, sku)
+        assert queued(hub, urgent=True).deliveries == 1
+    hub.push("south", "stock_out")
+    assert batches(tmp_path)[1:] == [[("A", 6), ("B", 6)], [("A", 5)]]
+
+
+def test_an_older_value_behind_what_was_taken_along_is_given_up(hub: Hub, tmp_path: Path) -> None:
+    count(hub, tmp_path, 0, 7, "A")
+    hub.push("south", "stock_out")
+    count(hub, tmp_path, 1, 9, "B")  # waits
+    queued(hub)
+    for page, sku in ((2, "A"), (3, "B")):
+        count(hub, tmp_path, page, 6, sku)
+        assert queued(hub, urgent=True).deliveries == 1
+    hub.push("south", "stock_out")
+    assert batches(tmp_path)[1:] == [[("A", 6), ("B", 6)]]
