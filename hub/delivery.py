@@ -75,6 +75,7 @@ class Sender:
         report: PushReport,
         counter: Counter,
         lane: AccountLane,
+        queue_urgent: Callable[[], None],
         stopping: Callable[[], bool] = bool,
     ) -> None:
         self._engine = engine
@@ -84,6 +85,7 @@ class Sender:
         self._report = report
         self._counter = counter
         self._lane = lane
+        self._queue_urgent = queue_urgent
         self._stopping = stopping
         self._tried: set[int] = set()
         """Of those that are still open."""
@@ -146,10 +148,12 @@ class Sender:
         if not self._names.absolute:
             return 0
         sent = 0
+        self._queue_urgent()
         while (delivery_id := self._next_urgent()) is not None:
             with self._lane.urgently():
                 if 0 < (wait := self._lane.wait()) <= PASSED_OVER:
                     time.sleep(wait)
+                    self._queue_urgent()
                 self._tried.add(delivery_id)
                 self._send(delivery_id, urgent=True)
             sent += 1

@@ -24,11 +24,11 @@ from hub import intake as intakes, quarantine, status
 from hub.budget import AccountLane, Budgets, BudgetStatus, budget_statuses
 from hub.deletes import Listing, Origin, delete_absent, delete_told
 from hub.delivery import Sender
-from hub.feed import horizon, load_position, more_behind
+from hub.feed import horizon, load_position, more_behind, urgent_behind
 from hub.home import Settings
 from hub.jobs.queue import JobStatus, job_statuses
 from hub.logs import mask, mask_record
-from hub.outgoing import OutgoingFlow, queue_entities, queue_round
+from hub.outgoing import OutgoingFlow, queue_entities, queue_round, queue_urgent
 from hub.postgres import database_url
 from hub.progress import Counter, Watch
 from hub.reports import FlowStatus, PullReport, PushReport, QuarantineRow, ReplayReport
@@ -407,6 +407,17 @@ class Hub:
         with self.engine.begin() as connection:
             return queue_round(connection, bound.outgoing, below=below, report=report)
 
+    def _queue_urgent(self, bound: BoundFlow, report: PushReport) -> None:
+        """Store what became urgent since somebody looked: it need not wait until a worker comes to it."""
+        outgoing = bound.outgoing
+        with reading(self.engine) as connection:
+            behind = urgent_behind(
+                connection, system=outgoing.system, flow=outgoing.flow, kinds=outgoing.kinds
+            )
+        if behind:
+            with self.engine.begin() as connection:
+                queue_urgent(connection, outgoing, report)
+
     def _queue_again(self, bound: BoundFlow, wanted: Mapping[str, Any], report: PushReport) -> None:
         query = "SELECT id FROM entity WHERE kind = :kind AND deleted_at IS NULL"
         names: dict[str, Any] = {"kind": bound.mappings[0].entity}
@@ -433,6 +444,7 @@ class Hub:
             report=report,
             counter=counter,
             lane=lane,
+            queue_urgent=lambda: self._queue_urgent(bound, report),
             stopping=self.stopping.is_set,
         )
 

@@ -27,6 +27,7 @@ __all__ = [
     "read_urgent",
     "save_position",
     "save_urgent_position",
+    "urgent_behind",
 ]
 
 
@@ -83,9 +84,11 @@ _HORIZON = text("""
                    AND announced.objid = CAST(:lock AS bigint)::oid
                    AND announced.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS running
 """)
-_MORE = text(
-    "SELECT EXISTS (SELECT 1 FROM change_feed WHERE (xid, seq) > (:xid, :seq) AND kind = ANY(:kinds))"
-)
+# In order and one row: the planner may not look for any that fits from the beginning of the feed.
+_MORE = text("""
+    SELECT (SELECT true FROM change_feed WHERE (xid, seq) > (:xid, :seq) AND kind = ANY(:kinds)
+            ORDER BY xid, seq LIMIT 1) IS NOT NULL
+""")
 _LOAD = text("SELECT feed_xid, feed_seq FROM flow_state WHERE system = :system AND flow = :flow")
 _SAVE = text("""
     INSERT INTO flow_state (system, flow, feed_xid, feed_seq) VALUES (:system, :flow, :xid, :seq)
@@ -211,6 +214,24 @@ def load_urgent_position(connection: Connection, system: str, flow: str) -> Feed
     if row is None:
         return FeedPosition()
     return max(FeedPosition(row.feed_xid, row.feed_seq), FeedPosition(row.urgent_xid, row.urgent_seq))
+
+
+# In order and one row, as above; a flow that never looked has no state.
+_URGENT_BEHIND = text("""
+    SELECT (SELECT true FROM change_feed AS c
+            WHERE c.urgent AND c.kind = ANY(:kinds) AND (c.xid, c.seq) > (s.xid, s.seq)
+            ORDER BY c.xid, c.seq LIMIT 1) IS NOT NULL
+    FROM (SELECT coalesce(max(CASE WHEN ahead THEN urgent_xid ELSE feed_xid END), 0) AS xid,
+                 coalesce(max(CASE WHEN ahead THEN urgent_seq ELSE feed_seq END), 0) AS seq
+          FROM (SELECT *, (urgent_xid, urgent_seq) > (feed_xid, feed_seq) AS ahead FROM flow_state
+                WHERE system = :system AND flow = :flow) AS mine) AS s
+""")
+
+
+def urgent_behind(connection: Connection, *, system: str, flow: str, kinds: Sequence[str]) -> bool:
+    """Whether there may be urgent changes the flow has not queued yet; one statement."""
+    values = {"system": system, "flow": flow, "kinds": list(kinds)}
+    return bool(connection.scalar(_URGENT_BEHIND, values))
 
 
 def save_urgent_position(connection: Connection, system: str, flow: str, position: FeedPosition) -> None:

@@ -106,8 +106,8 @@ def _asked_again(hub: Hub, job: Job) -> bool:
 
 def _patiently(hub: Hub, work: Callable[[Hub, Job], None], job: Job) -> None:
     """A flow that runs elsewhere is mostly done in a moment; one that still does after a pause is at it for long."""
-    patience = URGENT_PATIENCE if job.task is Task.OVERTAKE else 0.0 if job.busy else PATIENCE
-    until = time.monotonic() + patience
+    # overtaking has a patience of its own: what it stored need not be stored again
+    until = time.monotonic() + (0.0 if job.busy or job.task is Task.OVERTAKE else PATIENCE)
     while time.monotonic() < until and not hub.stopping.is_set():
         with suppress(FlowBusy):
             return work(hub, job)
@@ -372,13 +372,23 @@ def _overtake(hub: Hub, job: Job) -> None:
     report = PushReport(system=job.system, flow=job.flow)
     with hub.engine.begin() as connection:
         queue_urgent(connection, bound.outgoing, report)
+    until = time.monotonic() + URGENT_PATIENCE
     while _urgent_open(hub, job):
-        lane = AccountLane(hub.budgets, job.system, urgent=True)
-        with hub.run(bound, "push", report, quiet=True), hub.call(bound, None, lane) as call:
-            sender = hub.sender(bound, call, report, Counter(None), lane)
-            sender.send_urgent()
-            sender.finish()
+        try:
+            _send_urgent(hub, bound, report)
+        except FlowBusy:
+            if hub.stopping.is_set() or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
     return None
+
+
+def _send_urgent(hub: Hub, bound: BoundFlow, report: PushReport) -> None:
+    lane = AccountLane(hub.budgets, bound.system.system, urgent=True)
+    with hub.run(bound, "push", report, quiet=True), hub.call(bound, None, lane) as call:
+        sender = hub.sender(bound, call, report, Counter(None), lane)
+        sender.send_urgent()
+        sender.finish()
 
 
 _URGENT_OPEN = text(

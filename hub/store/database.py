@@ -63,6 +63,7 @@ def open_engine(url: str, *, threads: int = 1) -> Engine:
     engine = create_engine(
         url,
         pool_size=3 * threads + 1,
+        pool_use_lifo=True,  # a few connections do the work, and keep its plans
         max_overflow=8,
         json_serializer=_json,
         json_deserializer=orjson.loads,
