@@ -90,6 +90,8 @@ class Sender:
         self._tried: set[int] = set()
         """Of those that are still open."""
         self._unsettled: list[Retry] = []
+        self._time_passed = False
+        """Since the caller looked at the feed: more may have become urgent."""
 
     def send_open(self, *, more_follows: bool = False) -> int:
         """Send what is stored and was not tried yet; returns how many deliveries that was. Raises what the sink raised.
@@ -134,7 +136,11 @@ class Sender:
             wait = self._lane.wait()
             if not 0 < wait <= PASSED_OVER or time.monotonic() > until:
                 return delivery_id
-            time.sleep(min(wait, LOOK))
+            self._sleep(min(wait, LOOK))
+
+    def _sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+        self._time_passed = True
 
     def _held_back(self, delivery_id: int) -> bool:
         """Whether an older delivery still carries a value of one of its keys."""
@@ -148,11 +154,12 @@ class Sender:
         if not self._names.absolute:
             return 0
         sent = 0
-        self._queue_urgent()
+        if self._time_passed:
+            self._queue_urgent()
         while (delivery_id := self._next_urgent()) is not None:
             with self._lane.urgently():
                 if 0 < (wait := self._lane.wait()) <= PASSED_OVER:
-                    time.sleep(wait)
+                    self._sleep(wait)
                     self._queue_urgent()
                 self._tried.add(delivery_id)
                 self._send(delivery_id, urgent=True)
@@ -189,6 +196,7 @@ class Sender:
         batch = Batch([p.change for p in pending], idempotency_key=key, attempt=attempt)
         outcomes: dict[str, Outcome] = {}
         error: Exception | None = None
+        self._time_passed = True
         try:
             self._run(batch, outcomes)
         except Exception as raised:  # noqa: BLE001  (recorded with the attempt, then raised again)

@@ -23,6 +23,7 @@ from hub.words import HubError
 
 __all__ = [
     "AHEAD",
+    "BEHIND",
     "MOST_AT_ONCE",
     "OVERLAP",
     "Content",
@@ -49,6 +50,12 @@ OVERLAP = timedelta(hours=24)
 MOST_AT_ONCE = 32
 AHEAD = "(s.feed_xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"
 """SQL over `subscriber AS s`: its position lies where no transaction has been. The store was restored elsewhere."""
+BEHIND = """((SELECT true FROM change_feed AS c
+    WHERE c.kind = ANY(s.kinds) AND (c.xid, c.seq) > (s.feed_xid, s.feed_seq)
+    ORDER BY c.xid, c.seq LIMIT 1) IS NOT NULL)"""
+"""SQL over `subscriber AS s`: changes lie behind its position. In order and one row: the planner may not look for any
+that fits from the beginning of the feed.
+"""
 _END = 2**63 - 1
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 

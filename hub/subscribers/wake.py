@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, text
 from hub.jobs.queue import Job, Lane, Task, wake
 from hub.jobs.schema import SCHEMA
 from hub.store.database import reading
-from hub.subscribers.register import AHEAD
+from hub.subscribers.register import AHEAD, BEHIND
 from hub.subscribers.sender import FIRST_OF_ENTITY, SYSTEM
 
 __all__ = ["job_of", "wake_one", "wake_subscribers"]
@@ -15,8 +15,7 @@ __all__ = ["job_of", "wake_one", "wake_subscribers"]
 _BEHIND = text(f"""
     SELECT s.name FROM subscriber AS s
     WHERE s.state = 'active' AND (s.not_before IS NULL OR s.not_before <= now())
-      AND ({AHEAD} OR EXISTS (SELECT FROM change_feed AS c
-                   WHERE c.kind = ANY(s.kinds) AND (c.xid, c.seq) > (s.feed_xid, s.feed_seq))
+      AND ({AHEAD} OR {BEHIND}
            OR EXISTS (SELECT FROM subscriber_message AS m
                       WHERE m.subscriber_id = s.id AND m.state = 'waiting' AND m.next_at <= now()
                         AND {FIRST_OF_ENTITY}))

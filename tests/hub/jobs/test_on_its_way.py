@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -204,3 +205,59 @@ def test_an_older_value_behind_what_was_taken_along_is_given_up(hub: Hub, tmp_pa
         assert queued(hub, urgent=True).deliveries == 1
     hub.push("south", "stock_out")
     assert batches(tmp_path)[1:] == [[("A", 6), ("B", 6)]]
+
+
+class Lane(AccountLane):
+    """A lane that has no turn at the first questions; `meanwhile` happens while one waits for it."""
+
+    def __init__(self, hub: Hub, *meanwhile: Callable[[], None]) -> None:
+        super().__init__(hub.budgets, "south")
+        self._meanwhile = list(meanwhile)
+
+    def wait(self) -> float:
+        if not self._meanwhile:
+            return 0.0
+        self._meanwhile.pop(0)()
+        return 0.001
+
+
+def test_what_becomes_urgent_while_a_call_waits_for_its_turn_goes_with_it(hub: Hub, tmp_path: Path) -> None:
+    count(hub, tmp_path, 0, 7, "A", "B")
+    hub.push("south", "stock_out")
+    count(hub, tmp_path, 1, 6, "A")
+    queued(hub, urgent=True)
+    outgoing = hub.bind("south", "stock_out")
+    lane = Lane(hub, lambda: count(hub, tmp_path, 2, 6, "B"))
+    with hub.call(outgoing, None, lane) as call:
+        report = PushReport(system="south", flow="stock_out")
+        assert hub.sender(outgoing, call, report, Counter(None), lane).send_urgent() == 1
+    assert batches(tmp_path)[1:] == [[("A", 6), ("B", 6)]]
+
+
+def test_a_push_that_waits_for_its_turn_lets_a_sale_go_first(hub: Hub, tmp_path: Path) -> None:
+    count(hub, tmp_path, 0, 7, "A")
+    hub.push("south", "stock_out")
+    count(hub, tmp_path, 1, 7, *(f"B{n:02d}" for n in range(12)))
+    assert queued(hub).deliveries == 2
+    outgoing = hub.bind("south", "stock_out")
+    lane = Lane(hub, lambda: None, lambda: count(hub, tmp_path, 2, 6, "A"))
+    with hub.call(outgoing, None, lane) as call:
+        report = PushReport(system="south", flow="stock_out")
+        hub.sender(outgoing, call, report, Counter(None), lane).send_open()
+    first, *others = batches(tmp_path)[1:]
+    assert first[0] == ("A", 6)
+    assert [len(each) for each in (first, *others)] == [10, 3]
+
+
+def test_a_push_leaves_a_batch_with_room_while_more_follows(hub: Hub, tmp_path: Path) -> None:
+    count(hub, tmp_path, 0, 7, *(f"A{n:02d}" for n in range(12)))
+    queued(hub)
+    outgoing = hub.bind("south", "stock_out")
+    lane = AccountLane(hub.budgets, "south")
+    with hub.call(outgoing, None, lane) as call:
+        report = PushReport(system="south", flow="stock_out")
+        sender = hub.sender(outgoing, call, report, Counter(None), lane)
+        assert sender.send_open(more_follows=True) == 1
+        assert [len(each) for each in batches(tmp_path)] == [10]
+        assert sender.send_open() == 1
+    assert [len(each) for each in batches(tmp_path)] == [10, 2]
