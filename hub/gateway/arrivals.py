@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 import orjson
@@ -25,7 +26,7 @@ from hub.gateway.line import Line, bytes_list, text_list
 from hub.intake import place_of_records
 from hub.jobs.queue import Job, wake_sql
 
-__all__ = ["Arrival", "Arrivals", "NotStorable", "StoreDown", "arrivals_of"]
+__all__ = ["Arrival", "Arrivals", "NotStorable", "Outcome", "StoreDown", "arrivals_of"]
 
 TOGETHER = 256
 """Most events stored by one statement."""
@@ -35,6 +36,10 @@ MEDIA_TYPE = "application/json"
 _ALL = "{}"
 LONGEST_ID = 500
 """A longer event id is replaced by a hash."""
+
+Outcome = list[bool] | Exception
+"""Whether each event of a call was new; or why nothing is stored: StoreDown, NotStorable."""
+Done = Callable[[Outcome], None]
 
 log = structlog.get_logger("tsunagi.gateway")
 
@@ -62,15 +67,11 @@ class Arrival:
     sha256: bytes
     size: int
     body: bytes
-    records: Sequence[str] | Literal[False] | None = False
+    records: tuple[str, ...] | Literal[False] | None = False
     raw: bytes | None = None
     fetch: Sequence[str] = ()
     deleted: Sequence[str] = ()
     occurred_at: datetime | None = None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.job.system, self.event_id
 
 
 def arrivals_of(door: Door, events: Sequence[Event], body: bytes) -> list[Arrival]:
@@ -99,7 +100,7 @@ def arrivals_of(door: Door, events: Sequence[Event], body: bytes) -> list[Arriva
     return found
 
 
-def _place(event: Event, body: bytes) -> list[str] | Literal[False] | None:
+def _place(event: Event, body: bytes) -> tuple[str, ...] | Literal[False] | None:
     """Where the event's records lie in the body; None: it has none, False: nowhere as they are."""
     if not event.records:
         return None
@@ -107,7 +108,7 @@ def _place(event: Event, body: bytes) -> list[str] | Literal[False] | None:
         place = place_of_records(event.records, orjson.loads(body))
     except ValueError:
         return False
-    return False if place is None else place
+    return False if place is None else tuple(place)
 
 
 # What all events of a way have in common is said once for the group.
@@ -147,47 +148,67 @@ _STORE = f"""
 """  # noqa: S608  (all parts are ours)
 
 
+@lru_cache(maxsize=256)
+def _ways_of(ways: tuple[tuple[Job, str], ...]) -> tuple[bytes, ...]:
+    """The parameters that say the ways. The same few come again and again."""
+    rows = [job.row() for job, _ in ways]
+    return (
+        text_list([job.system for job, _ in ways]),
+        text_list([job.flow for job, _ in ways]),
+        text_list([source for _, source in ways]),
+        *(text_list([str(row[name]) for row in rows]) for name in _WAYS[3:]),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _params(records: tuple[str, ...] | Literal[False] | None) -> str:
+    return _ALL if records is False else orjson.dumps({"records": records}).decode()
+
+
+def _list(values: Sequence[str]) -> str:
+    """A list as text: `'{}'`, or JSON."""
+    return orjson.dumps(list(values)).decode() if values else ""
+
+
 def _lists(arrivals: Sequence[Arrival]) -> list[bytes]:
     """The statement's parameters."""
     ways: dict[tuple[int, str], tuple[str, Job]] = {}
-    numbers = []
-    for one in arrivals:
-        # a door gives the same job again and again
-        way = ways.setdefault((id(one.job), one.source), (str(len(ways) + 1), one.job))
-        numbers.append(way[0])
-    jobs = [(job, source, job.row()) for (_, source), (_, job) in ways.items()]
+    numbers = [  # a door gives the same job again and again
+        ways.setdefault((id(one.job), one.source), (str(len(ways) + 1), one.job))[0] for one in arrivals
+    ]
     return [
-        text_list([job.system for job, _, _ in jobs]),
-        text_list([job.flow for job, _, _ in jobs]),
-        text_list([source for _, source, _ in jobs]),
-        *(text_list([str(row[name]) for _, _, row in jobs]) for name in _WAYS[3:]),
+        *_ways_of(tuple([(job, source) for (_, source), (_, job) in ways.items()])),
         text_list(numbers),
         text_list([one.event_id for one in arrivals]),
         bytes_list([one.sha256 for one in arrivals]),
         text_list([str(one.size) for one in arrivals]),
         text_list([None if one.occurred_at is None else one.occurred_at.isoformat() for one in arrivals]),
-        text_list([orjson.dumps(list(one.fetch)).decode() if one.fetch else "" for one in arrivals]),
-        text_list([orjson.dumps(list(one.deleted)).decode() if one.deleted else "" for one in arrivals]),
-        text_list(
-            [
-                _ALL if one.records is False else orjson.dumps({"records": one.records}).decode()
-                for one in arrivals
-            ]
-        ),
+        text_list([_list(one.fetch) for one in arrivals]),
+        text_list([_list(one.deleted) for one in arrivals]),
+        text_list([_params(one.records) for one in arrivals]),
         bytes_list([one.body for one in arrivals]),
         bytes_list([one.raw for one in arrivals]),
     ]
 
 
 class _Call:
-    """The events of one call, and who waits for them."""
+    """The events of one call, and how it is told what became of them."""
 
-    __slots__ = ("answer", "arrivals", "came")
+    __slots__ = ("arrivals", "came", "done")
 
-    def __init__(self, arrivals: Sequence[Arrival], answer: asyncio.Future[list[bool]], came: float) -> None:
+    def __init__(self, arrivals: Sequence[Arrival], done: Done, came: float) -> None:
         self.arrivals = arrivals
-        self.answer = answer
+        self.done: Done | None = done
         self.came = came
+
+    def tell(self, outcome: Outcome) -> None:
+        """Once; what comes later is not heard."""
+        done, self.done = self.done, None
+        if done is not None:
+            try:
+                done(outcome)
+            except Exception:  # one that cannot be told must not keep the others waiting
+                log.exception("a call was not answered")
 
 
 class Arrivals:
@@ -203,48 +224,73 @@ class Arrivals:
         self._events_waiting = 0
         self._came = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.commits = 0
         self.events = 0
 
-    async def store(self, arrivals: Sequence[Arrival]) -> list[bool]:
-        """Whether each event was new. Raises StoreDown or NotStorable; an event may be stored in spite of StoreDown."""
+    def put(self, arrivals: Sequence[Arrival], done: Done) -> None:
+        """Store the events of one call, all or none, and tell `done`, from the loop, whether each was new.
+
+        Or StoreDown (an event may be stored in spite of it), or NotStorable. Raises StoreDown when too many wait.
+        """
         if self._events_waiting + len(arrivals) > AT_MOST_WAITING:
             raise StoreDown("too many events are waiting")
-        loop = asyncio.get_running_loop()
-        if not self._tasks:
-            self._tasks = [
-                loop.create_task(self._run(), name="arrivals"), loop.create_task(self._look(), name="arrivals late"),
-            ]  # fmt: skip
-        call = _Call(arrivals, loop.create_future(), loop.time())
-        self._waiting.append(call)
+        loop = self._loop or self._start()
+        self._waiting.append(_Call(arrivals, done, loop.time()))
         self._events_waiting += len(arrivals)
         self._came.set()
-        return await call.answer
+
+    async def store(self, arrivals: Sequence[Arrival]) -> list[bool]:
+        """Whether each event was new. Raises StoreDown or NotStorable, as `put` tells them."""
+        answer: asyncio.Future[list[bool]] = asyncio.get_running_loop().create_future()
+
+        def done(outcome: Outcome) -> None:
+            if answer.done():
+                return
+            if isinstance(outcome, Exception):
+                answer.set_exception(outcome)
+            else:
+                answer.set_result(outcome)
+
+        self.put(arrivals, done)
+        return await answer
 
     async def close(self) -> None:
         """Store what waits, then end."""
         while self._tasks and self._waiting:
             await asyncio.sleep(0.01)
-        tasks, self._tasks = self._tasks, []
+        self._loop, tasks, self._tasks = None, self._tasks, []
         for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
         await self._line.close()
 
+    def _start(self) -> asyncio.AbstractEventLoop:
+        self._loop = loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._run(), name="arrivals"), loop.create_task(self._look(), name="arrivals late"),
+        ]  # fmt: skip
+        return loop
+
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await self._came.wait()
             self._came.clear()
             while self._waiting:
-                calls, events = self._next()
-                await self._commit(calls)
-                for _ in calls:  # while it runs, who comes too late for it can be told so
+                calls = self._next()
+                outcomes = await self._commit(calls)
+                for call in calls:  # while it runs, who comes too late for it can be told so
                     self._waiting.popleft()
-                self._events_waiting -= events
+                    self._events_waiting -= len(call.arrivals)
+                if self._waiting:  # the next statement goes first: PostgreSQL works while these are answered
+                    loop.call_soon(_tell, calls, outcomes)
+                else:
+                    _tell(calls, outcomes)
 
-    def _next(self) -> tuple[list[_Call], int]:
-        """The calls of the next commit, and how many events they bring; a call is never torn apart."""
+    def _next(self) -> list[_Call]:
+        """The calls of the next commit; a call is never torn apart."""
         calls: list[_Call] = []
         events = 0
         for call in self._waiting:
@@ -252,7 +298,7 @@ class Arrivals:
                 break
             calls.append(call)
             events += len(call.arrivals)
-        return calls, events
+        return calls
 
     async def _look(self) -> None:
         """Tell those that wait too long. One look around now and then costs less than an alarm for each call."""
@@ -262,23 +308,16 @@ class Arrivals:
             for call in self._waiting:
                 if call.came + self._within > loop.time():
                     break
-                if not call.answer.done():
-                    call.answer.set_exception(StoreDown("storing took too long"))
+                call.tell(StoreDown("storing took too long"))
 
-    async def _commit(self, calls: Sequence[_Call]) -> None:
-        first: dict[tuple[str, str], Arrival] = {}
-        for call in calls:
-            for arrival in call.arrivals:
-                first.setdefault(arrival.key, arrival)
-        outcome: set[int] | Exception
+    async def _commit(self, calls: Sequence[_Call]) -> list[Outcome]:
+        """What each call is to be told."""
         try:
-            outcome = await self._write(list(first.values()))
+            new = await self._write(calls)
         except (psycopg.DataError, UnicodeEncodeError) as error:
             if len(calls) > 1:  # one event must not keep the others out
-                for call in calls:
-                    await self._commit([call])
-                return
-            outcome = NotStorable(
+                return [outcome for call in calls for outcome in await self._commit([call])]
+            outcome: Exception = NotStorable(
                 str(error.diag.message_primary) if isinstance(error, psycopg.Error) else "no valid Unicode"
             )
         except (psycopg.Error, OSError) as error:
@@ -289,17 +328,23 @@ class Arrivals:
         except Exception:  # a bug here must not leave everybody after it without an answer
             log.exception("nothing can be stored")
             outcome = StoreDown("the hub cannot store now")
-        for call in calls:
-            if call.answer.done():
-                continue
-            if isinstance(outcome, Exception):
-                call.answer.set_exception(outcome)
-            else:
-                call.answer.set_result([id(arrival) in outcome for arrival in call.arrivals])
+        else:
+            return [[id(arrival) in new for arrival in call.arrivals] for call in calls]
+        return [outcome] * len(calls)
 
-    async def _write(self, arrivals: Sequence[Arrival]) -> set[int]:
-        """Store them in one transaction; the `id()` of those that were new."""
+    async def _write(self, calls: Sequence[_Call]) -> set[int]:
+        """Store their events in one transaction, each id once; the `id()` of those that were new."""
+        first: dict[tuple[str, str], Arrival] = {}
+        for call in calls:
+            for arrival in call.arrivals:
+                first.setdefault((arrival.job.system, arrival.event_id), arrival)
+        arrivals = list(first.values())
         rows = await self._line.run(*_lists(arrivals))
         self.commits += 1
         self.events += len(arrivals)
         return {id(arrivals[int(row[0] or b"0") - 1]) for row in rows}
+
+
+def _tell(calls: Sequence[_Call], outcomes: Sequence[Outcome]) -> None:
+    for call, outcome in zip(calls, outcomes, strict=True):
+        call.tell(outcome)

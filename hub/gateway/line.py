@@ -58,6 +58,9 @@ class Line:
         self._prepare = f"PREPARE {_STATEMENT.decode()} ({', '.join(types)}) AS {statement}"
         self._formats = [pq.Format.BINARY] * len(types)
         self._connection: psycopg.AsyncConnection | None = None
+        self._watched: tuple[asyncio.AbstractEventLoop, int] | None = None
+        self._asked: asyncio.Future[pq.abc.PGresult] | None = None
+        self._found: pq.abc.PGresult | None = None
 
     async def run(self, *values: bytes) -> list[tuple[bytes | None, ...]]:
         """The rows the statement gives, their values as text. It is committed when this returns.
@@ -75,10 +78,11 @@ class Line:
         if result.status != pq.ExecStatus.TUPLES_OK:
             raise errors.error_from_result(result)
         get, columns = result.get_value, range(result.nfields)
-        return [tuple(get(row, column) for column in columns) for row in range(result.ntuples)]
+        return [tuple([get(row, column) for column in columns]) for row in range(result.ntuples)]
 
     async def close(self) -> None:
         """Let go of the connection."""
+        self._look_away()
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
@@ -92,41 +96,62 @@ class Line:
         # lists of every length go the same way: planning it anew each time would cost more than running it
         await connection.execute("SET plan_cache_mode = force_generic_plan")
         await connection.execute(self._prepare.encode())
+        # watched from now on: to begin and end that for each run costs half a dozen system calls
+        self._watched = asyncio.get_running_loop(), connection.pgconn.socket
+        self._watched[0].add_reader(self._watched[1], self._readable)
         return connection
 
     async def _ask(self, line: pq.abc.PGconn, values: Sequence[bytes]) -> pq.abc.PGresult:
-        line.send_query_prepared(_STATEMENT, list(values), self._formats)
-        loop, number = asyncio.get_running_loop(), line.socket
-        while line.flush():  # a large group does not fit into the socket at once
-            await _ready(loop, number, writing=True)
+        assert self._watched is not None
+        loop, number = self._watched
+        self._asked, self._found = loop.create_future(), None
+        line.send_query_prepared(_STATEMENT, values, self._formats)
+        while line.flush():  # a large group does not fit into the socket at once; answers are read meanwhile
+            await _writable(loop, number)
+        return await self._asked
+
+    def _readable(self) -> None:
+        assert self._connection is not None
+        line, asked = self._connection.pgconn, self._asked
+        try:
             line.consume_input()
-        found: pq.abc.PGresult | None = None
-        while True:
-            while line.is_busy():
-                await _ready(loop, number)
-                line.consume_input()
-            result = line.get_result()
-            if result is None:
-                if found is None:
-                    raise psycopg.OperationalError("the server gave no answer")
-                return found
-            found = result
+            while not line.is_busy():
+                result = line.get_result()
+                if result is None:
+                    self._answered(asked)
+                    return
+                self._found = result
+        except psycopg.Error as error:
+            self._look_away()  # a broken line is readable for ever
+            if asked is not None and not asked.done():
+                asked.set_exception(error)
+
+    def _answered(self, asked: asyncio.Future[pq.abc.PGresult] | None) -> None:
+        found, self._found = self._found, None
+        if asked is None or asked.done():
+            return
+        if found is None:
+            asked.set_exception(psycopg.OperationalError("the server gave no answer"))
+        else:
+            asked.set_result(found)
+
+    def _look_away(self) -> None:
+        if self._watched is not None:
+            loop, number = self._watched
+            self._watched = None
+            loop.remove_reader(number)
 
 
-async def _ready(loop: asyncio.AbstractEventLoop, number: int, *, writing: bool = False) -> None:
-    """Return when there is something to read; or, with `writing`, also when there is room to write."""
-    came: asyncio.Future[None] = loop.create_future()
+async def _writable(loop: asyncio.AbstractEventLoop, number: int) -> None:
+    """Return when there is room to write."""
+    room: asyncio.Future[None] = loop.create_future()
 
     def tell() -> None:
-        if not came.done():
-            came.set_result(None)
+        if not room.done():
+            room.set_result(None)
 
-    loop.add_reader(number, tell)
-    if writing:
-        loop.add_writer(number, tell)
+    loop.add_writer(number, tell)
     try:
-        await came
+        await room
     finally:
-        loop.remove_reader(number)
-        if writing:
-            loop.remove_writer(number)
+        loop.remove_writer(number)
