@@ -11,9 +11,6 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
 from typing import Literal
 
 import orjson
@@ -22,9 +19,9 @@ import structlog
 
 from connectors.contract import Event
 from hub.gateway.doors import Door
-from hub.gateway.line import Line, bytes_list, text_list
+from hub.gateway.line import Line
+from hub.gateway.writing import MANY, ONE, Arrival, said
 from hub.intake import place_of_records
-from hub.jobs.queue import Job, wake_sql
 
 __all__ = ["Arrival", "Arrivals", "NotStorable", "Outcome", "StoreDown", "arrivals_of"]
 
@@ -32,8 +29,6 @@ TOGETHER = 256
 """Most events stored by one statement."""
 AT_MOST_WAITING = 4096
 """Events that may wait for a commit; a call that finds more is asked to come again."""
-MEDIA_TYPE = "application/json"
-_ALL = "{}"
 LONGEST_ID = 500
 """A longer event id is replaced by a hash."""
 
@@ -50,28 +45,6 @@ class StoreDown(Exception):
 
 class NotStorable(Exception):
     """The event holds what PostgreSQL cannot keep (a NUL character)."""
-
-
-@dataclass(slots=True, eq=False)
-class Arrival:
-    """One event to be stored: a page of the flow that takes it in.
-
-    body     the body of the call, or the records as JSON where they do not lie in it as they are
-    records  where in the body they lie (`hub.intake.place_of_records`); None for a thin event, False without a place
-    raw      the body of the call, where `body` holds the records
-    """
-
-    job: Job
-    source: str
-    event_id: str
-    sha256: bytes
-    size: int
-    body: bytes
-    records: tuple[str, ...] | Literal[False] | None = False
-    raw: bytes | None = None
-    fetch: Sequence[str] = ()
-    deleted: Sequence[str] = ()
-    occurred_at: datetime | None = None
 
 
 def arrivals_of(door: Door, events: Sequence[Event], body: bytes) -> list[Arrival]:
@@ -111,86 +84,6 @@ def _place(event: Event, body: bytes) -> tuple[str, ...] | Literal[False] | None
     return False if place is None else tuple(place)
 
 
-# What all events of a way have in common is said once for the group.
-_WAYS = ("system", "flow", "source", "queue", "task", "priority", "name", "args")
-_EVENTS = {
-    "way": "text", "event_id": "text", "sha256": "bytea", "size": "text", "occurred_at": "text", "ask_for": "text",
-    "gone": "text", "params": "text", "body": "bytea", "raw": "bytea",
-}  # fmt: skip
-_TYPES = [*("text[]" for _ in _WAYS), *(f"{kind}[]" for kind in _EVENTS.values())]
-_PLACES = [f"${number}" for number in range(1, len(_TYPES) + 1)]
-_LIST = "CASE WHEN {0} = '' THEN '{{}}' ELSE ARRAY(SELECT jsonb_array_elements_text({0}::jsonb)) END"
-_STORE = f"""
-    WITH ways AS (
-        SELECT * FROM unnest({", ".join(_PLACES[: len(_WAYS)])}) WITH ORDINALITY AS w({", ".join(_WAYS)}, way)
-    ), came AS (
-        SELECT w.system, w.flow, w.source, c.* FROM unnest({", ".join(_PLACES[len(_WAYS) :])})
-            WITH ORDINALITY AS c({", ".join(_EVENTS)}, n) JOIN ways AS w ON w.way = c.way::bigint
-    ), stored AS (
-        INSERT INTO intake (system, flow, source, name, media_type, sha256, size, event_id, occurred_at, fetch_ids,
-                            deleted, params)
-        SELECT system, flow, source, event_id, '{MEDIA_TYPE}', sha256, size::bigint, event_id,
-               occurred_at::timestamptz, {_LIST.format("ask_for")}, {_LIST.format("gone")}, params::jsonb
-        FROM came ORDER BY n
-        ON CONFLICT (system, event_id) WHERE event_id IS NOT NULL DO NOTHING
-        RETURNING id, system, event_id
-    ), new AS (
-        SELECT s.id, c.n, c.way, c.body, c.raw
-        FROM stored AS s JOIN came AS c ON c.system = s.system AND c.event_id = s.event_id
-    ), kept AS (
-        INSERT INTO intake_body (intake_id, part, body)
-        SELECT id, 0, body FROM new UNION ALL SELECT id, -1, raw FROM new WHERE raw IS NOT NULL
-    ), due AS (
-        SELECT queue, task, priority::int AS priority, name, args FROM ways
-        WHERE way IN (SELECT way::bigint FROM new)
-    ), {wake_sql("due")}
-    SELECT n, (SELECT count(*) FROM told) FROM new
-"""  # noqa: S608  (all parts are ours)
-
-
-@lru_cache(maxsize=256)
-def _ways_of(ways: tuple[tuple[Job, str], ...]) -> tuple[bytes, ...]:
-    """The parameters that say the ways. The same few come again and again."""
-    rows = [job.row() for job, _ in ways]
-    return (
-        text_list([job.system for job, _ in ways]),
-        text_list([job.flow for job, _ in ways]),
-        text_list([source for _, source in ways]),
-        *(text_list([str(row[name]) for row in rows]) for name in _WAYS[3:]),
-    )
-
-
-@lru_cache(maxsize=1024)
-def _params(records: tuple[str, ...] | Literal[False] | None) -> str:
-    return _ALL if records is False else orjson.dumps({"records": records}).decode()
-
-
-def _list(values: Sequence[str]) -> str:
-    """A list as text: `'{}'`, or JSON."""
-    return orjson.dumps(list(values)).decode() if values else ""
-
-
-def _lists(arrivals: Sequence[Arrival]) -> list[bytes]:
-    """The statement's parameters."""
-    ways: dict[tuple[int, str], tuple[str, Job]] = {}
-    numbers = [  # a door gives the same job again and again
-        ways.setdefault((id(one.job), one.source), (str(len(ways) + 1), one.job))[0] for one in arrivals
-    ]
-    return [
-        *_ways_of(tuple([(job, source) for (_, source), (_, job) in ways.items()])),
-        text_list(numbers),
-        text_list([one.event_id for one in arrivals]),
-        bytes_list([one.sha256 for one in arrivals]),
-        text_list([str(one.size) for one in arrivals]),
-        text_list([None if one.occurred_at is None else one.occurred_at.isoformat() for one in arrivals]),
-        text_list([_list(one.fetch) for one in arrivals]),
-        text_list([_list(one.deleted) for one in arrivals]),
-        text_list([_params(one.records) for one in arrivals]),
-        bytes_list([one.body for one in arrivals]),
-        bytes_list([one.raw for one in arrivals]),
-    ]
-
-
 class _Call:
     """The events of one call, and how it is told what became of them."""
 
@@ -218,7 +111,7 @@ class Arrivals:
     """
 
     def __init__(self, url: str, *, within: float = 4.0) -> None:
-        self._line = Line(url, "tsunagi-gateway", _STORE, _TYPES)
+        self._line = Line(url, "tsunagi-gateway", (MANY, ONE))
         self._within = within
         self._waiting: deque[_Call] = deque()
         self._events_waiting = 0
@@ -339,7 +232,7 @@ class Arrivals:
             for arrival in call.arrivals:
                 first.setdefault((arrival.job.system, arrival.event_id), arrival)
         arrivals = list(first.values())
-        rows = await self._line.run(*_lists(arrivals))
+        rows = await self._line.run(*said(arrivals))
         self.commits += 1
         self.events += len(arrivals)
         return {id(arrivals[int(row[0] or b"0") - 1]) for row in rows}
