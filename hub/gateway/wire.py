@@ -1,8 +1,9 @@
 """The wire of a webhook: uvicorn's HTTP, where a call that came in one piece is taken and answered without ASGI.
 
 A task, a queue of messages and two writes for each call take a quarter of all the gateway does for it. Here the bytes
-that end a call lead straight to the gateway, and its answer is one write. Every other call (in pieces, long, behind another
-one that is still being answered, not a webhook) goes the usual way; what is promised of a call is the same on both.
+that end a call lead straight to the gateway, and its answer is one write. Every other call (in pieces, long, behind
+another one that is still being answered, not a webhook) goes the usual way; what is promised of a call is the same on
+both.
 """
 
 from __future__ import annotations
