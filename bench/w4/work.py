@@ -3,7 +3,7 @@
     python -m bench.w4.work [--rounds 3]
 
 - **ours**: the gateway as a process of its own. One statement a group: intake, body, and the job that carries on.
-- **plain ASGI**: a page of code on the same server that does nothing but HMAC and one INSERT into one table in groups,
+- **plain ASGI**: a page of code on uvicorn that does nothing but HMAC and one INSERT into one table in groups,
   with asyncpg and with psycopg; the faster one of a round is the limit at 64 connections.
 - **pgbench**: one client, one row of the same size, one commit; the limit at one connection.
 

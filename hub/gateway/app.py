@@ -1,6 +1,7 @@
 """The gateway's ASGI application: `POST /webhooks/{system}` as plain ASGI, everything else by FastAPI behind it.
 
-Routing through a framework costs three times the whole call at 64 connections, so the one hot door does without.
+Routing through a framework costs three times the whole call at 64 connections, so the one hot door does without; a
+call that is there as a whole does without ASGI too (`hub/gateway/wire.py`).
 A call is verified by the connector's pure function, stored with its event id, and answered after the commit. The
 answer never waits for what is done with the event.
 """
@@ -22,12 +23,12 @@ from fastapi import FastAPI, Response
 
 from connectors.contract import Event, Misconfigured, Refused, Retry
 from hub.engine import Hub
-from hub.gateway.arrivals import Arrivals, NotStorable, StoreDown, arrivals_of
+from hub.gateway.arrivals import Arrival, Arrivals, NotStorable, Outcome, StoreDown, arrivals_of
 from hub.gateway.counters import Counters
 from hub.gateway.doors import Door, load_doors
 from hub.store.database import schema_is_current
 
-__all__ = ["MAX_BYTES", "Gateway"]
+__all__ = ["INLINE", "MAX_BYTES", "Answer", "Gateway"]
 
 MAX_BYTES = 5 * 1024 * 1024
 """Longest body that is read."""
@@ -51,13 +52,60 @@ log = structlog.get_logger("tsunagi.gateway")
 
 
 @dataclass(slots=True, eq=False)
-class _Answer(Exception):
-    """What a call gets. `outcome` is counted, `reason` logged; the caller learns no more than the status says."""
+class Answer(Exception):
+    """What a call gets. `outcome` is counted, `reason` logged; the caller learns no more than the status says.
+
+    stored  how many of its events are new; None where none was to be stored
+    """
 
     status: int
     outcome: str
     reason: str = ""
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    stored: int | None = None
+
+    @property
+    def content(self) -> bytes:
+        """The body, JSON."""
+        said = {} if self.stored is None else {"stored": self.stored}
+        return orjson.dumps({"status": self.outcome, **said})
+
+
+_HANG_UP = ((b"connection", b"close"),)
+
+
+class _Call:
+    """One call while it is worked on: what is counted of it, and how it is answered."""
+
+    __slots__ = ("_counters", "_started", "_tell", "size", "system")
+
+    def __init__(self, counters: Counters, tell: Callable[[Answer], None]) -> None:
+        self._counters = counters
+        self._tell = tell
+        self._started = time.perf_counter()
+        self.system = "-"
+        self.size = 0
+
+    def answer(self, answer: Answer) -> None:
+        seconds = time.perf_counter() - self._started
+        self._counters.count(self.system, answer.outcome, answer.status, seconds, self.size, answer.reason)
+        self._tell(answer)
+
+    def stored(self, outcome: Outcome) -> None:
+        """What the store says of its events."""
+        if isinstance(outcome, NotStorable):
+            self.answer(Answer(400, "not_storable", str(outcome)))
+        elif isinstance(outcome, Exception):
+            self.answer(Answer(503, "store_down", str(outcome), ((b"retry-after", b"5"),)))
+        else:
+            new = sum(outcome)
+            self.answer(Answer(200, "stored" if new else "duplicate", stored=new))
+
+    def failed(self, error: Exception) -> None:
+        if isinstance(error, StoreDown | NotStorable):
+            self.stored(error)
+        else:
+            self.answer(error if isinstance(error, Answer) else _broken(error))
 
 
 class Gateway:
@@ -114,40 +162,63 @@ class Gateway:
                 return
         await self._other(scope, receive, send)
 
-    # ------------------------------------------------------------------ the hot door
+    # ------------------------------------------------------------------ webhooks
+
+    def knows(self, scope: Mapping[str, Any]) -> bool:
+        """Whether `take` may be asked: it is a webhook, and the doors have been looked at."""
+        return self._doors is not None and scope["method"] == "POST" and scope["path"].startswith(_PREFIX)
+
+    def take(self, scope: Mapping[str, Any], body: bytes, tell: Callable[[Answer], None]) -> None:
+        """Take a webhook that is here as a whole, of at most `INLINE` bytes; `tell` what it gets, now or later."""
+        call = _Call(self.counters, tell)
+        try:
+            call.size = len(body)
+            door = self._door(scope)
+            call.system = door.system
+            headers = _headers(scope)
+            self._look_at(headers)
+            if call.size > self._max_bytes:
+                raise Answer(413, "too_large", headers=_HANG_UP)
+            self._arrivals.put(_arrivals(door, _events(door, headers, body), body), call.stored)
+        except Exception as error:  # noqa: BLE001  (whatever it is, the caller is told)
+            call.failed(error)
 
     async def _webhook(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
-        system, size = "-", 0
+        """A webhook that comes in pieces, is long, or comes before the doors were looked at."""
+        answers: list[Answer] = []
+        call = _Call(self.counters, answers.append)
         try:
-            door = await self._door(scope)
-            system = door.system
+            if self._doors is None:
+                await self._look()
+            door = self._door(scope)
+            call.system = door.system
             headers = _headers(scope)
-            body = await self._body(headers, receive)
-            size = len(body)
-            events = await self._events(door, headers, body)
-            answer, said = await self._store(door, events, body)
-        except _Answer as refused:
-            answer, said = refused, None
-        seconds = time.perf_counter() - started
-        self.counters.count(system, answer.outcome, answer.status, seconds, size, answer.reason)
-        await _send(send, answer, said)
+            self._look_at(headers)
+            body = await self._body(receive)
+            call.size = len(body)
+            look = asyncio.to_thread if call.size > INLINE else _at_once
+            events = await look(_events, door, headers, body)
+            call.stored(await self._arrivals.store(_arrivals(door, events, body)))
+        except Exception as error:  # noqa: BLE001  (whatever it is, the caller is told)
+            call.failed(error)
+        await _send(send, answers[0])
 
-    async def _door(self, scope: Scope) -> Door:
+    def _door(self, scope: Mapping[str, Any]) -> Door:
         if scope["method"] != "POST":
-            raise _Answer(405, "bad_method", headers=((b"allow", b"POST"),))
-        doors = self._doors if self._doors is not None else await self._look()
-        door = doors.get(scope["path"][len(_PREFIX) :])
+            raise Answer(405, "bad_method", headers=((b"allow", b"POST"),))
+        door = (self._doors or {}).get(scope["path"][len(_PREFIX) :])
         if door is None:
-            raise _Answer(404, "unknown_system")
+            raise Answer(404, "unknown_system")
         return door
 
-    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+    def _look_at(self, headers: Mapping[str, str]) -> None:
         told = headers.get("content-length", "0")
         if not told.isdigit() or int(told) > self._max_bytes:
-            raise _Answer(413, "too_large", headers=((b"connection", b"close"),))
+            raise Answer(413, "too_large", headers=_HANG_UP)
         if headers.get("content-encoding", "identity") != "identity":
-            raise _Answer(415, "encoded", headers=((b"connection", b"close"),))
+            raise Answer(415, "encoded", headers=_HANG_UP)
+
+    async def _body(self, receive: Receive) -> bytes:
         task = asyncio.current_task()
         assert task is not None
         # the loop's own alarm: the context manager around it costs more than all headers
@@ -157,7 +228,7 @@ class Gateway:
         except asyncio.CancelledError as error:
             if error.args != (_TOO_SLOW,) or task.uncancel():
                 raise
-            raise _Answer(408, "too_slow", headers=((b"connection", b"close"),)) from None
+            raise Answer(408, "too_slow", headers=_HANG_UP) from None
         finally:
             alarm.cancel()
 
@@ -166,52 +237,14 @@ class Gateway:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise _Answer(400, "cut_short")
+                raise Answer(400, "cut_short")
             part = message.get("body", b"")
             size += len(part)
             if size > self._max_bytes:
-                raise _Answer(413, "too_large", headers=((b"connection", b"close"),))
+                raise Answer(413, "too_large", headers=_HANG_UP)
             parts.append(part)
             if not message.get("more_body"):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    async def _events(self, door: Door, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
-        try:
-            if len(body) > INLINE:
-                return await asyncio.to_thread(door.open, headers, body)
-            return door.open(headers, body)
-        except Refused as error:
-            if error.code in ("bad_signature", "outside_window", "other_account"):
-                raise _Answer(401, error.code, str(error)) from None
-            if error.code == "unknown_topic":
-                raise _Answer(200, error.code) from None
-            # what a body could not be read for may quote it
-            raise _Answer(400, "bad_event") from None
-        except Misconfigured as error:
-            raise _Answer(503, "door_shut", str(error), ((b"retry-after", b"300"),)) from None
-        except Retry:
-            raise _Answer(503, "not_now", headers=((b"retry-after", b"30"),)) from None
-        except Exception as error:  # noqa: BLE001  (a connector's bug shuts no other door; it is counted and told)
-            # where it broke, never the error's text: that may quote the body
-            raise _Answer(500, "breakdown", f"{type(error).__name__} {_where(error)}") from None
-
-    async def _store(
-        self, door: Door, events: Sequence[Event], body: bytes
-    ) -> tuple[_Answer, dict[str, int] | None]:
-        try:
-            arrivals = arrivals_of(door, events, body)
-        except (TypeError, ValueError) as error:  # a whole number beyond 64 bits, half a surrogate pair
-            raise _Answer(400, "not_storable", type(error).__name__) from None
-        if not arrivals:
-            # genuine, and of no interest to any flow: the sender must not repeat it
-            return _Answer(200, "no_flow" if events else "unknown_topic"), {"stored": 0}
-        try:
-            new = await self._arrivals.store(arrivals)
-        except StoreDown as error:
-            raise _Answer(503, "store_down", str(error), ((b"retry-after", b"5"),)) from None
-        except NotStorable as error:
-            raise _Answer(400, "not_storable", str(error)) from None
-        return _Answer(200, "stored" if any(new) else "duplicate"), {"stored": sum(new)}
 
     # ------------------------------------------------------------------ doors, health, counters
 
@@ -261,23 +294,62 @@ class Gateway:
         return Response(text, media_type="text/plain; version=0.0.4")
 
 
-def _where(error: BaseException) -> str:
-    """The innermost places an error passed, for whoever mends it."""
+def _broken(error: Exception) -> Answer:
+    """Tells the innermost places an error passed, for whoever mends it; never its text, that may quote the body."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
-    return " > ".join(f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
+    where = " > ".join(f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
+    return Answer(500, "breakdown", f"{type(error).__name__} {where}")
 
 
-def _headers(scope: Scope) -> dict[str, str]:
+def _events(door: Door, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
+    """Verify and read. Raises Answer."""
+    try:
+        return door.open(headers, body)
+    except Refused as error:
+        if error.code in ("bad_signature", "outside_window", "other_account"):
+            raise Answer(401, error.code, str(error)) from None
+        if error.code == "unknown_topic":
+            raise Answer(200, error.code) from None
+        # what a body could not be read for may quote it
+        raise Answer(400, "bad_event") from None
+    except Misconfigured as error:
+        raise Answer(503, "door_shut", str(error), ((b"retry-after", b"300"),)) from None
+    except Retry:
+        raise Answer(503, "not_now", headers=((b"retry-after", b"30"),)) from None
+    except Exception as error:  # noqa: BLE001  (a connector's bug shuts no other door; it is counted and told)
+        raise _broken(error) from None
+
+
+def _arrivals(door: Door, events: Sequence[Event], body: bytes) -> list[Arrival]:
+    """What is to be stored. Raises Answer where there is nothing, or what cannot be stored."""
+    try:
+        arrivals = arrivals_of(door, events, body)
+    except (TypeError, ValueError) as error:  # a whole number beyond 64 bits, half a surrogate pair
+        raise Answer(400, "not_storable", type(error).__name__) from None
+    if not arrivals:
+        # genuine, and of no interest to any flow: the sender must not repeat it
+        raise Answer(200, "no_flow" if events else "unknown_topic", stored=0)
+    return arrivals
+
+
+async def _at_once(function: Callable[..., Sequence[Event]], *values: Any) -> Sequence[Event]:
+    return function(*values)
+
+
+def _headers(scope: Mapping[str, Any]) -> dict[str, str]:
     """Names in lower case; of several of one name all values, as RFC 9110 joins them."""
-    headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        key, text = name.decode("latin-1"), value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    given = scope["headers"]
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in given}
+    if len(headers) < len(given):
+        headers.clear()
+        for name, value in given:
+            key, text = name.decode("latin-1"), value.decode("latin-1")
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
 
 
-async def _send(send: Send, answer: _Answer, said: Mapping[str, int] | None) -> None:
-    content = orjson.dumps({"status": answer.outcome, **(said or {})})
+async def _send(send: Send, answer: Answer) -> None:
+    content = answer.content
     headers = [
         (b"content-type", b"application/json"), (b"content-length", str(len(content)).encode()), *answer.headers,
     ]  # fmt: skip

@@ -16,6 +16,7 @@ import uvicorn
 from hub.api.app import beside_webhooks
 from hub.engine import Hub
 from hub.gateway.app import MAX_BYTES, Gateway
+from hub.gateway.wire import Wire
 
 __all__ = ["bind", "server"]
 
@@ -70,9 +71,11 @@ def server(
 
     `alone`: the process does nothing else, and what it has loaded is never let go.
     """
+    application = application or Gateway(hub, other=beside_webhooks(hub), max_bytes=max_bytes)
     made = _Server(
         uvicorn.Config(
-            application or Gateway(hub, other=beside_webhooks(hub), max_bytes=max_bytes),
+            application,
+            http=Wire if isinstance(application, Gateway) else "auto",
             loop=loop,
             lifespan="on",
             log_config=None,

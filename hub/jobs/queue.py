@@ -66,6 +66,8 @@ class Task(StrEnum):
 
 # What a new reason runs at once; the others wait for the end of the pause the other side asked for.
 _AT_ONCE = f"'{Task.TAKE_IN}', '{Task.OVERTAKE}', '{Task.TELL}'"
+# What a worker listens for; of which job it is told does not matter to it: it asks for one.
+_TOLD = '{"type": "job_inserted", "job_id": 0}'
 _PRIORITY = {Task.OVERTAKE: 30, Task.TAKE_IN: 20, Task.FETCH: 10, Task.DELIVER: 0, Task.TELL: 0}
 
 
@@ -99,9 +101,10 @@ def wake_sql(rows: str, due: str = "NULL::timestamptz") -> str:
     """The statement parts that put jobs into the queue, for a WITH clause; `rows` names queue, task, priority, name and
     args; `due` is when they are to be done, NULL at once.
 
-    A waiting job of the same name is touched, not just left: its row is then locked until our transaction ends, so that
-    no worker takes it before what it is to do can be seen. Rows are taken in the order of their names, so that two
-    transactions never wait for each other.
+    A waiting job of the same name is locked, not just left (a conflict locks its row also where nothing is updated): no
+    worker takes it before our transaction ends, and what it is to do can be seen. Rows are taken in the order of their
+    names, so that two transactions never wait for each other. A worker that came meanwhile passed it over, so workers
+    are told, also of a job that waited before.
 
     While a job of the name runs nobody is told: nobody could take the waiting one, and who does the running one looks
     for it at its end. Else two hundred events a second would have every worker ask two hundred times for a job that it
@@ -112,14 +115,12 @@ def wake_sql(rows: str, due: str = "NULL::timestamptz") -> str:
         INSERT INTO {SCHEMA}.procrastinate_jobs AS j
             (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
         SELECT DISTINCT ON (name) queue, task, priority, name, name, args::jsonb, {due} FROM {rows} ORDER BY name
-        ON CONFLICT (queueing_lock) WHERE status = 'todo' DO UPDATE
-            SET scheduled_at = CASE WHEN j.task_name IN ({_AT_ONCE}) THEN NULL ELSE j.scheduled_at END
-        RETURNING j.id, j.queue_name, j.lock
+        ON CONFLICT (queueing_lock) WHERE status = 'todo' DO UPDATE SET scheduled_at = NULL
+            WHERE j.scheduled_at IS NOT NULL AND j.task_name IN ({_AT_ONCE})
     ), told AS (
-        SELECT pg_notify('procrastinate_queue_v1#' || queue_name,
-                         json_build_object('type', 'job_inserted', 'job_id', id)::text) FROM woken
+        SELECT pg_notify('procrastinate_queue_v1#' || queue, '{_TOLD}') FROM {rows}
         WHERE NOT EXISTS (SELECT FROM {SCHEMA}.procrastinate_jobs AS running
-                          WHERE running.lock = woken.lock AND running.status = 'doing')
+                          WHERE running.lock = {rows}.name AND running.status = 'doing')
     )"""  # noqa: S608  (both names are ours)
 
 
