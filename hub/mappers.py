@@ -34,7 +34,7 @@ __all__ = ["PROCESSES", "Mappers", "mappers", "processes", "serve"]
 PROCESSES = "TSUNAGI_PROCESSES"
 """Environment variable: how many processes map a large file; 1 keeps all in the process that takes it in."""
 
-_AHEAD = 2
+_AHEAD = 1
 """Jobs a process has before it beside the one it works on."""
 
 log = structlog.get_logger("tsunagi.hub")
