@@ -275,10 +275,7 @@ class _Look:
         names: list[str | None] = []
         grouped, shared, swap = self._group is not None, self._shared, self._seen.swap
         for run in batch:
-            if run.values is None:
-                name = None
-            else:
-                name = run.key if shared else self._name(run.key, run.values, run.line)
+            name = run.key if shared and run.values is not None else self._name(run)
             if name is None and not grouped and self._may_be_named(run):
                 return None
             # what comes twice is decided by the order it comes in, so it is looked at
@@ -311,12 +308,14 @@ class _Look:
                 if n not in known:
                     self._todo.add(run, self._passed)
 
-    def _name(self, key: str | None, values: Mapping[str, str], line: int) -> str | None:
+    def _name(self, run: Run) -> str | None:
         """What its record is called; None where that takes more than a look."""
-        external = self._setting.mapping.id_of(values, self._setting.context)
+        if run.values is None:
+            return None
+        external = self._setting.mapping.id_of(run.values, self._setting.context)
         if external is None:
             return None
-        return record_id_of(self._setting.record_key, Unit(external, values, (line,), key))
+        return record_id_of(self._setting.record_key, Unit(external, run.values, (run.line,), run.key))
 
     def _may_be_named(self, run: Run) -> bool:
         if run.line in self._sheet.faults:

@@ -45,7 +45,9 @@ class Chunk:
         before = line - self.first
         if before <= 0:
             return 0
-        return len(self.raw) - len(self.raw.split(b"\n", before)[-1]) if before < self.count else len(self.raw)
+        return (
+            len(self.raw) - len(self.raw.split(b"\n", before)[-1]) if before < self.count else len(self.raw)
+        )
 
 
 class Lines:
@@ -95,11 +97,11 @@ class Lines:
 
     def raw(self, first: int, last: int) -> bytes:
         """The bytes of the lines `first` to `last`, as far as they are kept."""
-        parts: list[bytes] = []
-        for chunk in self._kept:
-            if chunk.first <= last and chunk.first + chunk.count > first:
-                parts.append(chunk.raw[chunk.begin_of(max(first, chunk.first)) : chunk.begin_of(last + 1)])
-        return b"".join(parts)
+        return b"".join(
+            chunk.raw[chunk.begin_of(first) : chunk.begin_of(last + 1)]
+            for chunk in self._kept
+            if chunk.first <= last and chunk.first + chunk.count > first
+        )
 
     def chunks(self) -> Iterator[Chunk]:
         """The chunks from `at` on, not decoded. Move `at` on to have those behind it dropped."""

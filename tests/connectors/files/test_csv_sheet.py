@@ -77,13 +77,17 @@ def chunks_of(size: int) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("size", "shape", "key"),
-    [(3, KEYED, "番号"), (40, KEYED, "番号"), (1 << 20, KEYED, "番号"), (40, KEYED, "備考"), (40, UNQUOTED, "番号")],
+    [
+        (3, KEYED, "番号"),
+        (40, KEYED, "番号"),
+        (1 << 20, KEYED, "番号"),
+        (40, KEYED, "備考"),
+        (40, UNQUOTED, "番号"),
+    ],
 )
 @settings(max_examples=150)
 @given(raw=FILES)
-def test_runs_one_by_one_are_read_as_the_file_is(
-    size: int, shape: CsvLayout, key: str, raw: bytes
-) -> None:
+def test_runs_one_by_one_are_read_as_the_file_is(size: int, shape: CsvLayout, key: str, raw: bytes) -> None:
     with chunks_of(size):
         whole = list(read_csv(io.BytesIO(raw), shape, gaiji=GAIJI))
         sheet = sheet_of(raw, shape)
@@ -97,7 +101,9 @@ def test_runs_one_by_one_are_read_as_the_file_is(
     apart = rows_apart(whole, partial(key_of, key=key))
     assert {key for key in keys if keys.count(key) > 1} == set(apart)
     for run, items in zip(runs, read, strict=True):
-        assert {key_of(item.data if isinstance(item, Record) else item.hint or {}, key) for item in items} <= {
+        assert {
+            key_of(item.data if isinstance(item, Record) else item.hint or {}, key) for item in items
+        } <= {
             run.key,
             None,
         }
