@@ -38,7 +38,7 @@ class Entity(BaseModel):
              JSON values only
     """
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, defer_build=True)
     kind: ClassVar[str]
     titles: ClassVar[tuple[str, str]]
     """What people call this kind of thing: (Japanese, English)."""

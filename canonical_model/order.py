@@ -274,12 +274,14 @@ class Order(Entity, kind="order", ja="受注", en="Order"):
     @model_validator(mode="after")
     def _line_recipients_exist(self) -> Order:
         known = {recipient.id for recipient in self.recipients}
+        ids = set()
         for line in self.lines:
+            ids.add(line.id)
             if line.recipient_id not in known:
                 raise ValueError(
                     f"line {line.id} goes to recipient {line.recipient_id!r}, who is not on the order"
                 )
-        if len({line.id for line in self.lines}) != len(self.lines):
+        if len(ids) != len(self.lines):
             raise ValueError("two lines have the same id")
         return self
 

@@ -48,7 +48,7 @@ __all__ = [
 class Value(BaseModel):
     """Base of value types and of the parts of entities: frozen, no unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 _NO_MINOR_UNIT = frozenset({"JPY", "KRW", "VND", "CLP", "ISK", "PYG", "UGX", "XAF", "XOF", "XPF"})
@@ -62,6 +62,9 @@ def minor_digits(currency: str) -> int:
     return 3 if currency in _THREE_DIGITS else 2
 
 
+_NUMBERS = (str, int, float, Decimal)
+
+
 @lru_cache(maxsize=1024, typed=True)
 def _known_rate(value: str | int | float | Decimal) -> Decimal:
     rate = Decimal(repr(value) if isinstance(value, float) else value)
@@ -72,7 +75,7 @@ def _known_rate(value: str | int | float | Decimal) -> Decimal:
 
 
 def _rate(value: Any) -> Decimal:
-    if not isinstance(value, str | int | float | Decimal) or isinstance(value, bool):
+    if type(value) is not str and (not isinstance(value, _NUMBERS) or isinstance(value, bool)):
         raise ValueError("a tax rate is a fraction: 0.10 for 10 %")
     try:
         return _known_rate(value)
@@ -119,7 +122,7 @@ _PLAIN = frozenset({str, int, bool, type(None)})
 
 
 def _check_json(value: Any, where: str) -> None:
-    if type(value) in _PLAIN or isinstance(value, int | str):
+    if type(value) in _PLAIN or isinstance(value, (int, str)):
         return
     if isinstance(value, float):
         if not isfinite(value):
@@ -139,8 +142,10 @@ def _check_json(value: Any, where: str) -> None:
 
 
 def check_json_object(value: dict[str, Any]) -> dict[str, Any]:
-    if value:
-        _check_json(value, "")
+    """Raises ValueError where a value is none JSON knows; that its keys are text has been seen to."""
+    for key, item in value.items():
+        if type(item) not in _PLAIN:
+            _check_json(item, key)
     return value
 
 
@@ -281,9 +286,6 @@ Email = Annotated[str, AfterValidator(_email), Field(json_schema_extra={"format"
 """An e-mail address, its domain in lower case; nothing is sent to find out whether it works."""
 
 
-_FULL_NAMES = (("full", "family", "given"), ("full_kana", "family_kana", "given_kana"))
-
-
 class PersonName(Value):
     """A person's or company's name. `full` is always there; the parts only where the system gives them."""
 
@@ -299,10 +301,12 @@ class PersonName(Value):
     def _compose(cls, data: Any) -> Any:
         if isinstance(data, dict):
             get = data.get
-            for full, first, last in _FULL_NAMES:
-                if (get(first) or get(last)) and not get(full):
-                    parts = [part for part in (get(first), get(last)) if part]
-                    data = {**data, full: " ".join(parts)}
+            family, given = get("family"), get("given")
+            if (family or given) and not get("full"):
+                data = {**data, "full": f"{family} {given}" if family and given else family or given}
+            family, given = get("family_kana"), get("given_kana")
+            if (family or given) and not get("full_kana"):
+                data = {**data, "full_kana": f"{family} {given}" if family and given else family or given}
         return data
 
 

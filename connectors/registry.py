@@ -9,7 +9,7 @@ A package registers a connector by an entry point whose value is a `Connector`:
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -34,10 +34,74 @@ class ConnectorFault:
         return f"connector {self.name} ({self.origin}): {self.reason}"
 
 
-class Connectors(dict[str, Connector[Any]]):
-    """Name -> connector, in the order of the names. What could not be loaded stands in `faults`."""
+class Connectors(MutableMapping[str, Connector[Any]]):
+    """Name -> connector, in the order of the names. Who asks for one by name has only that one imported.
 
-    faults: tuple[ConnectorFault, ...] = ()
+    known, more  connectors at hand
+    points       entry points of the others, imported when they are asked for
+    """
+
+    def __init__(
+        self,
+        known: Mapping[str, Connector[Any]] | None = None,
+        /,
+        *,
+        points: Iterable[EntryPoint] = (),
+        **more: Connector[Any],
+    ) -> None:
+        self._loaded: dict[str, Connector[Any]] = {**(known or {}), **more}
+        self._faults: dict[str, list[ConnectorFault]] = {}
+        self._points: dict[str, list[EntryPoint]] = {}
+        for point in sorted(points, key=_rank):
+            self._points.setdefault(point.name, []).append(point)
+
+    @property
+    def faults(self) -> tuple[ConnectorFault, ...]:
+        """What could not be loaded, by name; all are imported to tell."""
+        self._load_all()
+        return tuple(fault for name in sorted(self._faults) for fault in self._faults[name])
+
+    def _load(self, name: str) -> None:
+        # two threads may both do it, and come to the same: nothing is taken away before it is known
+        found: Connector[Any] | None = None
+        faults = []
+        for point in self._points.get(name, ()):
+            value = _value_of(point)
+            if isinstance(value, str):
+                faults.append(ConnectorFault(name, _origin(point), value))
+            elif found is not None:
+                faults.append(ConnectorFault(name, _origin(point), "another package has taken this name"))
+            else:
+                found = value
+        if found is not None:
+            self._loaded.setdefault(name, found)
+        if faults:
+            self._faults[name] = faults
+        self._points.pop(name, None)
+
+    def _load_all(self) -> None:
+        for name in list(self._points):
+            self._load(name)
+
+    def __getitem__(self, name: str) -> Connector[Any]:
+        self._load(name)
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, connector: Connector[Any]) -> None:
+        self._load(name)
+        self._loaded[name] = connector
+
+    def __delitem__(self, name: str) -> None:
+        self._load(name)
+        del self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._load_all()
+        return iter(sorted(self._loaded))
+
+    def __len__(self) -> int:
+        self._load_all()
+        return len(self._loaded)
 
     def named(self, name: str) -> Connector[Any]:
         """The connector; raises `Misconfigured` with the nearest names, or with the reason it did not
@@ -45,9 +109,8 @@ class Connectors(dict[str, Connector[Any]]):
         """
         if name in self:
             return self[name]
-        for fault in self.faults:
-            if fault.name == name:
-                raise Misconfigured(str(fault))
+        if faults := self._faults.get(name):
+            raise Misconfigured(str(faults[0]))
         near = difflib.get_close_matches(name, self, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"installed are: {', '.join(self) or 'none'}"
         raise Misconfigured(f"no connector is named {name!r}; {hint}")
@@ -55,7 +118,8 @@ class Connectors(dict[str, Connector[Any]]):
 
 @cache
 def load_connectors() -> Connectors:
-    """Every installed connector. One that fails to import does not hide the others: see `faults`.
+    """Every installed connector, imported when it is asked for. One that fails to import does not hide the others:
+    see `faults`.
 
     The answer is kept for the life of the process; `load_connectors.cache_clear()` forgets it.
     """
@@ -73,21 +137,10 @@ def gather(points: Iterable[EntryPoint]) -> Connectors:
     """The connectors of these entry points. Of two with one name the shipped, else the first package's,
     stays.
     """
-    found = Connectors()
-    faults: list[ConnectorFault] = []
-    for point in sorted(points, key=_rank):
-        value = _load(point)
-        if isinstance(value, str):
-            faults.append(ConnectorFault(point.name, _origin(point), value))
-        elif point.name in found:
-            faults.append(ConnectorFault(point.name, _origin(point), "another package has taken this name"))
-        else:
-            found[point.name] = value
-    found.faults = tuple(faults)
-    return found
+    return Connectors(points=points)
 
 
-def _load(point: EntryPoint) -> Connector[Any] | str:
+def _value_of(point: EntryPoint) -> Connector[Any] | str:
     """The connector, or why there is none."""
     try:
         value = point.load()

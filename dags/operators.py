@@ -37,6 +37,7 @@ class HubOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         # imported here: a DAG file is parsed every half minute, and parsing needs no database
         from hub.engine import Hub
+        from hub.memory import keep_what_is_loaded
         from plugins.connections import use_airflow_connections
 
         use_airflow_connections()
@@ -45,6 +46,7 @@ class HubOperator(BaseOperator):
         )  # the schema's version is no news to an operator
         try:
             with Hub.open() as hub:
+                keep_what_is_loaded()
                 return self.run_with(hub, context)
         except Exception as error:
             mask_error(error)  # the other side may have named a person, and Airflow logs what is raised

@@ -26,8 +26,6 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from croniter import croniter
-
 from hub.words import HubError
 from mappings.marks import BadYaml, read_yaml
 from mappings.problems import suggestion
@@ -173,6 +171,8 @@ def runs_after(schedule: str | BusinessTimes, after: datetime) -> Iterator[datet
     """Every moment after `after` at which the schedule is due, in UTC, in order."""
     local = after.astimezone(JST)
     if isinstance(schedule, str):
+        from croniter import croniter
+
         moments = croniter(schedule, local, ret_type=datetime)
         while True:
             yield moments.get_next(datetime).astimezone(UTC)

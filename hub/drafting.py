@@ -74,7 +74,7 @@ def make(mapping: RecordMapping, context: Mapping[str, Any], unit: Unit) -> Made
             raise mapping.model_faults(error, unit.data, context, positions=unit.positions) from error
     except RecordFaults as error:
         error.data = dict(unit.data)
-        return error.with_traceback(None)
+        return error.bare()
     return Made(model.key, content)
 
 

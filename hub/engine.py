@@ -28,6 +28,7 @@ from hub.feed import horizon, load_position, more_behind, urgent_behind
 from hub.home import Settings
 from hub.jobs.queue import JobStatus, job_statuses
 from hub.logs import mask, mask_record
+from hub.memory import give_large_blocks_back
 from hub.outgoing import OutgoingFlow, queue_entities, queue_round, queue_urgent
 from hub.postgres import database_url
 from hub.progress import Counter, Watch
@@ -114,6 +115,7 @@ class Hub:
         mapping_roots: Sequence[Path] = (),
         folders: Sequence[Path] = (),
     ) -> None:
+        give_large_blocks_back()
         self.engine = engine
         self.systems = systems
         self.connectors = connectors

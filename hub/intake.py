@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
@@ -157,25 +158,46 @@ _PART_OF = "SELECT body FROM intake_body WHERE intake_id = %s AND part = %s"
 
 
 class _Body(io.RawIOBase):
-    """The stored parts as one readable stream; holds one part in memory."""
+    """The stored parts as one readable stream; holds two parts in memory, the second on its way while the first is
+    read.
+    """
 
     def __init__(self, engine: Engine, intake_id: int) -> None:
         self._engine = engine
         self._intake_id = intake_id
         self._part = 0
         self._rest = memoryview(b"")
+        self._bringer: ThreadPoolExecutor | None = None
+        self._coming: Future[bytes | None] | None = None
 
     def readable(self) -> bool:
         return True
 
+    def close(self) -> None:
+        if self._bringer is not None:
+            self._bringer.shutdown()
+        super().close()
+
+    def _bring(self, part: int) -> bytes | None:
+        with self._engine.connect() as connection, driver(connection).cursor(binary=True) as cursor:
+            row = cursor.execute(_PART_OF, [self._intake_id, part]).fetchone()
+        return None if row is None else row[0]
+
+    def _next_part(self) -> bytes | None:
+        body = self._bring(self._part) if self._coming is None else self._coming.result()
+        self._part += 1
+        self._coming = None
+        if body is not None and len(body) == PART:  # most pages are one part, and smaller
+            self._bringer = self._bringer or ThreadPoolExecutor(1, "body")
+            self._coming = self._bringer.submit(self._bring, self._part)
+        return body
+
     def readinto(self, buffer: Any) -> int:
         if not self._rest:
-            with self._engine.connect() as connection, driver(connection).cursor(binary=True) as cursor:
-                row = cursor.execute(_PART_OF, [self._intake_id, self._part]).fetchone()
-            if row is None:
+            body = self._next_part()
+            if body is None:
                 return 0
-            self._part += 1
-            self._rest = memoryview(row[0])
+            self._rest = memoryview(body)
         count = min(len(buffer), len(self._rest))
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]

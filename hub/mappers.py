@@ -34,7 +34,7 @@ __all__ = ["PROCESSES", "Mappers", "mappers", "processes", "serve"]
 PROCESSES = "TSUNAGI_PROCESSES"
 """Environment variable: how many processes map a large file; 1 keeps all in the process that takes it in."""
 
-_AHEAD = 2
+_AHEAD = 1
 """Jobs a process has before it beside the one it works on."""
 
 log = structlog.get_logger("tsunagi.hub")
@@ -74,29 +74,38 @@ class Mappers:
         if not self._count:
             yield from map(self._drafter.run, jobs)
             return
-        waiting: deque[Future[Drafted]] = deque()
+        waiting: deque[Future[Drafted | bytes]] = deque()
         with ThreadPoolExecutor(self._count, thread_name_prefix="mapper") as pool:
             for job in jobs:
                 waiting.append(pool.submit(self._elsewhere, job))
                 if len(waiting) > self._count * (1 + _AHEAD):
-                    yield waiting.popleft().result()
+                    yield _unpacked(waiting.popleft().result())
             while waiting:
-                yield waiting.popleft().result()
+                yield _unpacked(waiting.popleft().result())
 
-    def _elsewhere(self, job: Job) -> Drafted:
+    def _elsewhere(self, job: Job) -> Drafted | bytes:
+        """What became of the job; as it was sent, when another process did it."""
         line = self._idle.get()
         if line is None:
             self._idle.put(None)
             return self._drafter.run(job)
         try:
             line.send_bytes(pickle.dumps(job, protocol=5))
-            done: Drafted = pickle.loads(line.recv_bytes())  # noqa: S301  (from a process of ours)
+            done = line.recv_bytes()
         except (OSError, EOFError) as error:
             log.warning("mapper_lost", error=str(error))
             self._idle.put(None)
             return self._drafter.run(job)
         self._idle.put(line)
         return done
+
+
+def _unpacked(done: Drafted | bytes) -> Drafted:
+    """What waits for its turn waits in one piece: thousands of small ones would leave their places torn behind them."""
+    if isinstance(done, Drafted):
+        return done
+    drafted: Drafted = pickle.loads(done)  # noqa: S301  (from a process of ours)
+    return drafted
 
 
 @contextmanager

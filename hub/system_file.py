@@ -7,7 +7,6 @@ from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from croniter import croniter
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -45,6 +44,8 @@ def _title(value: Any) -> Any:
 
 
 def _cron(value: str) -> str:
+    from croniter import croniter
+
     if len(value.split()) != 5 or not croniter.is_valid(value):
         raise refuse(
             f'cron式「{value}」が読めません。「分 時 日 月 曜日」の5つで書いてください。例: "*/5 * * * *"',

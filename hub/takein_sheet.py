@@ -15,8 +15,10 @@ from array import array
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import IO, Any, cast
 
@@ -44,6 +46,8 @@ KEPT = 4_000_000
 """Bytes to be mapped that are kept from the first look; of more, the file is read a second time."""
 
 _MOST_WAITING = 50_000
+_A_RUN = 1000
+"""Bytes of a run, about: for how many there is to be room."""
 _SEPARATOR = "\x1f"
 
 _DIFFERENT = """
@@ -71,7 +75,7 @@ def take_in_sheet(setting: Setting, item: Intake, source: Source, config: Any) -
         sheet = source.sheet(cast("IO[bytes]", passed), config, item.params)
         if sheet is None or (names.group is not None and names.group not in sheet.columns):
             return None
-        todo = _Look(setting, sheet, taking, passed).through()
+        todo = _Look(setting, sheet, taking, passed, item.size // _A_RUN).through()
     if todo is None:
         return None
     if todo.count:
@@ -163,7 +167,7 @@ def _cutter(setting: Setting, item: Intake, todo: _Todo) -> Iterator[Callable[[i
 class _Passing(io.RawIOBase):
     """A stream of which the bytes that passed last can be had again."""
 
-    _HELD = 8_000_000
+    _HELD = 16_000_000
 
     def __init__(self, body: IO[bytes]) -> None:
         self._body = body
@@ -218,9 +222,14 @@ class _Cutter:
 
 
 class _Look:
-    """One look through a sheet: what is known stays, what is left is to be done."""
+    """One look through a sheet: what is known stays, what is left is to be done.
 
-    def __init__(self, setting: Setting, sheet: Sheet, taking: Taking, passed: _Passing) -> None:
+    The store is asked about some runs while the next ones are told apart.
+    """
+
+    def __init__(
+        self, setting: Setting, sheet: Sheet, taking: Taking, passed: _Passing, expected: int
+    ) -> None:
         self._passed = passed
         names = setting.mapping.plain_keys
         assert names is not None
@@ -229,7 +238,7 @@ class _Look:
         wanted = names.columns if names.group is not None else names.columns | {setting.record_key}
         self._columns = sorted(wanted & sheet.columns)
         self._shared = names.group is not None and not names.columns
-        self._seen = SeenKeys()
+        self._seen = SeenKeys(expected)
         self._todo = _Todo()
         self._waiting: frozenset[str] = frozenset()
         self._known = 0
@@ -238,55 +247,71 @@ class _Look:
     def through(self) -> _Todo | None:
         """What is to be done; None when the file must be read row by row. Only then nothing was noted in `taking`."""
         setting = self._setting
-        with setting.engine.connect() as connection:
+        with setting.engine.connect() as connection, ThreadPoolExecutor(1, "look") as asking:
             waiting = self._all_waiting(connection)
             if waiting is None:
                 return None
-            self._waiting = waiting
+            self._waiting = waiting | setting.waiting
             runs = self._sheet.runs(self._group, self._columns, setting.mapping.digest.encode())
+            asked: Callable[[], None] | None = None
             while batch := list(islice(runs, LOOK)):
-                if not self._sort(connection, batch):
+                names = self._names_of(batch)
+                if names is None:
                     return None
+                ask = [n for n, name in enumerate(names) if name and _SEPARATOR not in name]
+                answer = asking.submit(self._different, connection, batch, names, ask)
+                if asked is not None:
+                    asked()
+                asked = partial(self._sort, batch, names, ask, answer)
+            if asked is not None:
+                asked()
             if self._sheet.crowded:
                 return None
         self._taking.known(self._known, self._names)
         return self._todo
 
-    def _sort(self, connection: Connection, batch: Sequence[Run]) -> bool:
-        """False when a group comes a second time, or a row may be the second one of a record."""
+    def _names_of(self, batch: Sequence[Run]) -> list[str | None] | None:
+        """What the records are called; None when a group comes a second time, or a row may be a record's second one."""
         names: list[str | None] = []
+        grouped, shared, swap = self._group is not None, self._shared, self._seen.swap
         for run in batch:
-            name = self._name(run)
-            if name is None and self._group is None and self._may_be_named(run):
-                return False
+            name = run.key if shared and run.values is not None else self._name(run)
+            if name is None and not grouped and self._may_be_named(run):
+                return None
             # what comes twice is decided by the order it comes in, so it is looked at
             again = run.key or name
-            if again is not None and self._seen.swap(again, 0) is not None:
-                if self._group is not None:
-                    return False
+            if again is not None and swap(again, 0) is not None:
+                if grouped:
+                    return None
                 name = None
             names.append(name)
-        ask = [n for n, name in enumerate(names) if name and _SEPARATOR not in name]
-        different = self._different(
-            connection, [names[n] or "" for n in ask], b"".join(batch[n].digest for n in ask)
-        )
-        same = set(ask) - {ask[n] for n in different}
-        for n, run in enumerate(batch):
-            name = names[n]
-            if n in same and name is not None and not self._is_waited_for(run, name):
-                self._known += 1
-                if self._setting.listing:
-                    self._names.add(name)
-            else:
-                self._todo.add(run, self._passed)
-        return True
+        return names
+
+    def _sort(
+        self,
+        batch: Sequence[Run],
+        names: Sequence[str | None],
+        ask: Sequence[int],
+        answer: Future[frozenset[int]],
+    ) -> None:
+        """What is as it was, and is not waited for, is known; the rest is to be done."""
+        different, waiting = answer.result(), self._waiting
+        same = [n for n in ask if n not in different] if different else ask
+        if waiting:
+            same = [n for n in same if names[n] not in waiting and batch[n].key not in waiting]
+        self._known += len(same)
+        if self._setting.listing:
+            self._names.update(name for n in same if (name := names[n]) is not None)
+        if len(same) < len(batch):
+            known = set(same)
+            for n, run in enumerate(batch):
+                if n not in known:
+                    self._todo.add(run, self._passed)
 
     def _name(self, run: Run) -> str | None:
         """What its record is called; None where that takes more than a look."""
         if run.values is None:
             return None
-        if self._shared:
-            return run.key
         external = self._setting.mapping.id_of(run.values, self._setting.context)
         if external is None:
             return None
@@ -297,23 +322,22 @@ class _Look:
             return False
         return run.values is None or any(run.values.values())
 
-    def _is_waited_for(self, run: Run, name: str) -> bool:
-        own = {name, run.key or name}
-        return not (self._waiting.isdisjoint(own) and self._setting.waiting.isdisjoint(own))
-
     def _all_waiting(self, connection: Connection) -> frozenset[str] | None:
         setting = self._setting
         names = {"system": setting.system, "flow": setting.flow, "mapping": setting.mapping.name}
         found = list(connection.scalars(_WAITING, {**names, "limit": _MOST_WAITING + 1}))
         return None if len(found) > _MOST_WAITING else frozenset(found)
 
-    def _different(self, connection: Connection, ids: Sequence[str], hashes: bytes) -> list[int]:
-        """Which of these records have another hash than the store knows, or none."""
-        if not ids:
-            return []
+    def _different(
+        self, connection: Connection, batch: Sequence[Run], names: Sequence[str | None], ask: Sequence[int]
+    ) -> frozenset[int]:
+        """Which of the runs in `ask` belong to records with another hash than the store knows, or none."""
+        if not ask:
+            return frozenset()
         values = {
-            "ids": _SEPARATOR.join(ids), "separator": _SEPARATOR, "hashes": hashes,
+            "ids": _SEPARATOR.join(names[n] or "" for n in ask), "separator": _SEPARATOR,
+            "hashes": b"".join([batch[n].digest for n in ask]),
             "system": self._setting.system, "mapping": self._setting.mapping.name,
         }  # fmt: skip
         with driver(connection).cursor(binary=True) as cursor:
-            return [row[0] - 1 for row in cursor.execute(_DIFFERENT, values)]
+            return frozenset(ask[row[0] - 1] for row in cursor.execute(_DIFFERENT, values))

@@ -64,6 +64,11 @@ class RecordFaults(Exception):
     def __str__(self) -> str:
         return "; ".join(map(str, self.faults))
 
+    def bare(self) -> RecordFaults:
+        """The same, without where it was raised. On that hang frames, and on them all that was worked on just then."""
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (self.faults, self.positions, self.external_id, self.data)
 

@@ -65,10 +65,13 @@ class GroupData(dict[str, Any]):
 
 
 class SeenKeys:
-    """Hashes of keys and a number for each: a hash table in two arrays, 24 to 48 bytes a key."""
+    """Hashes of keys and a number for each: a hash table in two arrays, 24 to 48 bytes a key.
 
-    def __init__(self) -> None:
-        self._mask = (1 << 10) - 1
+    `expected`: how many keys there is room for before the table must grow.
+    """
+
+    def __init__(self, expected: int = 500) -> None:
+        self._mask = (1 << max(2 * expected, 1).bit_length()) - 1
         self._hashes = array("q", bytes(8 * (self._mask + 1)))
         self._numbers = array("q", bytes(8 * (self._mask + 1)))
         self._count = 0
@@ -79,31 +82,30 @@ class SeenKeys:
     def swap(self, key: str, number: int) -> int | None:
         """Store a number for a key; the number it had before, if any."""
         digest = hash(key) or 1
-        at = self._find(digest)
-        before = self._numbers[at] if self._hashes[at] else None
-        self._hashes[at], self._numbers[at] = digest, number
-        if before is None:
-            self._count += 1
-            if self._count * 2 > self._mask:
-                self._grow()
-        return before
-
-    def _find(self, digest: int) -> int:
         hashes, mask = self._hashes, self._mask
         at = digest & mask
-        while hashes[at] and hashes[at] != digest:
+        while (there := hashes[at]) != digest:
+            if not there:
+                hashes[at], self._numbers[at] = digest, number
+                self._count += 1
+                if self._count * 2 > mask:
+                    self._grow()
+                return None
             at = (at + 1) & mask
-        return at
+        before, self._numbers[at] = self._numbers[at], number
+        return before
 
     def _grow(self) -> None:
         old = zip(self._hashes, self._numbers, strict=True)
-        self._mask = self._mask * 2 + 1
-        self._hashes = array("q", bytes(8 * (self._mask + 1)))
-        self._numbers = array("q", bytes(8 * (self._mask + 1)))
+        self._mask = mask = self._mask * 2 + 1
+        self._hashes = hashes = array("q", bytes(8 * (mask + 1)))
+        self._numbers = numbers = array("q", bytes(8 * (mask + 1)))
         for digest, number in old:
             if digest:
-                at = self._find(digest)
-                self._hashes[at], self._numbers[at] = digest, number
+                at = digest & mask
+                while hashes[at]:
+                    at = (at + 1) & mask
+                hashes[at], numbers[at] = digest, number
 
 
 class Apart(NamedTuple):

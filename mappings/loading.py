@@ -101,7 +101,7 @@ def _load(name: str, path: Path, text: bytes, places: Sequence[Path], connector:
         problems = Problems(file)
         problems.note("yaml", {"detail": "not UTF-8"}, file, text[: error.start].count(b"\n") + 1, "")
         raise MappingError(problems.found) from None
-    tree = read_tree(decoded, name, file, tables)
+    tree = read_tree(decoded, name, file, tables, shipped=path.is_relative_to(HOME))
     digest = hashlib.sha256(f"{LANGUAGE}\n".encode() + text)
     for table in sorted(used):
         digest.update(f"\n{table}\n{used[table][0].digest}".encode())

@@ -15,6 +15,7 @@ from bench.w1.store import CHANNEL, FLOW, MAPPING, SYSTEM
 from connectors.file_exchange.exchange import connector
 from connectors.registry import Connectors
 from hub.engine import Hub
+from hub.memory import keep_what_is_loaded
 from hub.store.database import open_engine
 from hub.systems import load_systems
 
@@ -47,4 +48,5 @@ if __name__ == "__main__":
     if systems.faults:
         raise SystemExit(str(systems.faults[0]))
     with Hub(open_engine(url), systems, Connectors(file_exchange=connector)) as hub:
+        keep_what_is_loaded()  # as the hub's own programs do
         hub.pull(SYSTEM, FLOW)

@@ -137,22 +137,16 @@ class CsvReader:
     def row_at(self, start: int) -> tuple[list[Any], int]:
         """What is read at one line: a record, a fault, or nothing of a blank row; and the line to go on with.
 
-        The same that `run` gives when it comes there, whatever stands before.
+        The same that `run` gives when it comes there, whatever stands before. Each row gets the close look.
         """
-        lines, header = self._lines, self._header
-        lines.at = start
-        reader = self._open.reader(start)
+        self._lines.at = start
+        reader = self._open.reader_of_one(start)
         try:
             row = next(reader, None)
             if row is None:
                 return [], start + 1
             end = start - 1 + reader.line_num
-            wary = self._wary
-            if len(row) == header.width and start > lines.tainted and any(row) and not (wary and wary(row)):
-                pick = self._pick
-                data = dict(zip(header.names, row if pick is None else pick(row), strict=False))
-                return [Record(data, start)], end + 1
-            if end > start and len(row) != header.width and self._swallowed(start, end):
+            if end > start and len(row) != self._header.width and self._swallowed(start, end):
                 raise csv.Error("a quote that is opened and not closed")
             return list(self._odd(row, start, end)), end + 1
         except csv.Error as error:

@@ -48,6 +48,10 @@ class OpenCsv:
         """A strict `csv.reader` from `line` on."""
         return _reader(self.lines.since(line), self.layout)
 
+    def reader_of_one(self, line: int) -> Any:
+        """The same for one row: no more is decoded than it has."""
+        return _reader(self.lines.one_by_one(line), self.layout)
+
 
 def open_csv(stream: IO[bytes], layout: CsvLayout) -> OpenCsv | Fault | None:
     """The opened file; the fault that refuses it as a whole; None when it is empty."""

@@ -70,6 +70,9 @@ class CsvSheet:
         self._careful = CsvReader(opened, gaiji)
         self._quotes = layout.quote != "never"
         self._delimiter, self._sign, self._codec = layout.delimiter, layout.delimiter.encode(), opened.codec
+        signs = b"\r\n" + self._sign + (b'"' if self._quotes else b"")
+        self._dull = bytes(byte for byte in range(256) if byte not in signs)
+        self._plain = self._sign * (header.width - 1), self._sign * (header.width - 1) + b"\r"
         self.columns = frozenset(header.names)
         self.pieces = CsvPieces(layout, opened.codec, header, gaiji)
         told = (layout.model_dump_json(), opened.codec, header, sorted(gaiji.items()))
@@ -102,9 +105,8 @@ class CsvSheet:
         for row in self._rows(-1 if key is None else indices[key]):
             own, source, raw, at, behind, first, until = row
             if own is not None and own == now:
-                for other in loose:
-                    hashed.update(b"\n" + other[2])
                 if loose:
+                    hashed.update(b"".join(b"\n" + other[2] for other in loose))
                     loose = []
                 hashed.update(b"\n" + raw)
                 end, last = behind, until
@@ -150,35 +152,32 @@ class CsvSheet:
     # ------------------------------------------------------------ rows
 
     def _rows(self, at_key: int) -> Iterator[_Row]:
-        """Every row with its key and place. The loop is the hot path."""
-        lines, sign, delimiters, codec = self._lines, self._sign, self._header.width - 1, self._codec
+        """Every row with its key and place; plain lines of one key that stand together come as one row."""
+        lines, codec = self._lines, self._codec
         at = lines.at
-        known, key = b"", None
         for chunk in lines.chunks():
             parts = chunk.raw.split(b"\n")
             if not parts[-1]:
                 parts.pop()
             number = at - chunk.first
             begin = self._open.offset + chunk.offset + sum(map(len, parts[:number])) + number
-            quotes = self._quotes and b'"' in chunk.raw
-            returns = chunk.raw.count(b"\r") != chunk.raw.count(b"\r\n")
+            cells = self._cells(chunk, parts, at_key)
+            cells.append(None)
             open_line = -1 if chunk.raw.endswith(b"\n") else len(parts) - 1
             while number < len(parts):
-                line = parts[number]
-                if (
-                    line.count(sign) == delimiters
-                    and not (quotes and b'"' in line)
-                    and not (returns and b"\r" in line[:-1])
-                    and len(line) < _LONGEST
-                ):
-                    if at_key >= 0:
-                        cell = line.split(sign, at_key + 1)[at_key] if at_key else line[: line.find(sign)]
-                        if cell != known:
-                            known, key = cell, _text(cell, codec)
+                cell, behind = cells[number], number + 1
+                if cell is not None:
+                    key = _text(cell, codec) if at_key >= 0 else None
                     if key is not None or at_key < 0:
-                        end = begin + len(line) + (number != open_line)
-                        yield key, line, line, begin, end, chunk.first + number, chunk.first + number
-                        begin, number = end, number + 1
+                        line = raw = parts[number]
+                        if at_key >= 0 and cells[behind] == cell:
+                            behind += 1
+                            while cells[behind] == cell:
+                                behind += 1
+                            raw = b"\n".join(parts[number:behind])
+                        end = begin + len(raw) + (behind - 1 != open_line)
+                        yield key, line, raw, begin, end, chunk.first + number, chunk.first + behind - 1
+                        begin, number = end, behind
                         continue
                 row = self._rare(chunk, parts, number, begin, at_key)
                 begin, number = row[4], row[6] + 1 - chunk.first
@@ -187,6 +186,26 @@ class CsvSheet:
                 if self.crowded:
                     return
             at = lines.at = chunk.first + number
+
+    def _cells(self, chunk: Chunk, parts: list[bytes], at_key: int) -> list[bytes | None]:
+        """Of each line that is plainly one row the cell of its key, of any other None. The hot path: a step a line."""
+        sign, longest = self._sign, _LONGEST
+        # all that is left of a line are the signs that matter: a line is plain when they are just the delimiters
+        signs = chunk.raw.translate(None, self._dull).split(b"\n")
+        bare, windows = self._plain
+        if at_key == 0:
+            return [
+                line.partition(sign)[0]
+                if ((left == windows and line[-1] == _RETURN) or left == bare) and len(line) < longest
+                else None
+                for line, left in zip(parts, signs, strict=False)
+            ]
+        return [
+            line.split(sign, at_key + 1)[at_key]
+            if ((left == windows and line[-1] == _RETURN) or left == bare) and len(line) < longest
+            else None
+            for line, left in zip(parts, signs, strict=False)
+        ]
 
     def _rare(self, chunk: Chunk, parts: list[bytes], number: int, begin: int, at_key: int) -> _Row:
         """A row that takes a closer look."""
@@ -227,33 +246,39 @@ class CsvSheet:
 
     def _quoted(self, parts: list[bytes], number: int, at_key: int) -> tuple[list[str] | None, int]:
         """A row with quotes that is read without doubt, and how many lines it has; (None, 0) where there is any."""
-        if not self._quotes or b'"' not in parts[number]:
+        line = parts[number]
+        quotes = line.count(b'"') if self._quotes else 0
+        if not quotes or len(line) > _LONGEST:
             return None, 0
-        read = 0
-
-        def texts() -> Iterator[str]:
-            nonlocal read
-            for part in parts[number : number + _MOST_LINES]:
-                if len(part) > _LONGEST:
-                    raise csv.Error("a long line")
-                read += 1
-                yield part.decode(self._codec) + "\n"
-
+        behind = number + 1
+        if quotes % 2:
+            # what a quote opens is closed by the next line with an odd number of them; the reader would object if not
+            for part in parts[behind : number + _MOST_LINES]:
+                behind += 1
+                if part.count(b'"') % 2:
+                    break
+            line = b"\n".join(parts[number:behind])
+            if len(line) > _LONGEST:
+                return None, 0
         try:
-            row: list[str] = next(csv.reader(texts(), strict=True, delimiter=self._delimiter), [])
+            text = line.decode(self._codec)
+            row: list[str] = next(csv.reader((text,), strict=True, delimiter=self._delimiter), [])
         except (csv.Error, UnicodeDecodeError):
             return None, 0
-        if len(row) != self._header.width or may_hold_trouble("".join(row)):
+        if len(row) != self._header.width or may_hold_trouble(text):
             return None, 0
         if (at_key >= 0 and not row[at_key].strip()) or not any(row):
             return None, 0
-        return row, read
+        return row, behind - number
 
 
+_RETURN = ord("\r")
 _BLANK: Any = object()
 _NOTHING: dict[str, str] = {}
 _Row = tuple["str | None", Any, bytes, int, int, int, int]
-"""Key; the row as bytes, list or record, None for a fault; its bytes; begin and end in the file; its lines."""
+"""Key; the row as bytes, list or record, None for a fault; its bytes; begin and end in the file; its lines.
+
+Of plain lines that come as one the first as bytes, and the bytes of all."""
 
 
 def _text(cell: bytes, codec: str) -> str | None:

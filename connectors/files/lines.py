@@ -40,6 +40,15 @@ class Chunk:
         # newline="\n": only LF ends a line; CR, VT, FS and U+0085 inside a value are left alone
         return islice(io.StringIO(self.text, newline="\n"), skip, None)
 
+    def begin_of(self, line: int) -> int:
+        """Where a line begins in `raw`: of one before the chunk its start, of one behind it its end."""
+        before = line - self.first
+        if before <= 0:
+            return 0
+        return (
+            len(self.raw) - len(self.raw.split(b"\n", before)[-1]) if before < self.count else len(self.raw)
+        )
+
 
 class Lines:
     """Lines of `stream` decoded with `codec`, undecodable bytes as lone surrogates (U+DC80..U+DCFF).
@@ -76,31 +85,38 @@ class Lines:
         """The lines from `line` on. Only the newest iterator may be used."""
         return chain.from_iterable(self._chunks_since(line))
 
+    def one_by_one(self, line: int) -> Iterator[str]:
+        """The lines from `line` on, each decoded when it is asked for. `tainted` and `sound` hear nothing of them."""
+        for chunk in self._chunks(line):
+            begin = chunk.begin_of(line)
+            while begin < len(chunk.raw):
+                end = chunk.raw.find(b"\n", begin) + 1 or len(chunk.raw)
+                yield chunk.raw[begin:end].decode(self._codec, "surrogateescape")
+                begin = end
+            line = chunk.first + chunk.count
+
     def raw(self, first: int, last: int) -> bytes:
         """The bytes of the lines `first` to `last`, as far as they are kept."""
-        parts: list[bytes] = []
-        for chunk in self._kept:
-            end = chunk.first + chunk.count - 1
-            if chunk.first <= last and end >= first:
-                parts += _split(chunk.raw)[max(first - chunk.first, 0) : last - chunk.first + 1]
-        return b"".join(parts)
+        return b"".join(
+            chunk.raw[chunk.begin_of(first) : chunk.begin_of(last + 1)]
+            for chunk in self._kept
+            if chunk.first <= last and chunk.first + chunk.count > first
+        )
 
     def chunks(self) -> Iterator[Chunk]:
         """The chunks from `at` on, not decoded. Move `at` on to have those behind it dropped."""
-        line = self.at
+        return self._chunks(self.at)
+
+    def _chunks(self, line: int) -> Iterator[Chunk]:
         while (chunk := self._holding(line)) is not None:
             yield chunk
             line = chunk.first + chunk.count
 
     def _chunks_since(self, line: int) -> Iterator[Iterator[str]]:
-        while True:
-            chunk = self._holding(line)
-            if chunk is None:
-                return
+        for chunk in self._chunks(line):
             if chunk.text is None:
                 self._decode(chunk)
-            yield chunk.lines(line - chunk.first)
-            line = chunk.first + chunk.count
+            yield chunk.lines(max(line - chunk.first, 0))
 
     def _holding(self, line: int) -> Chunk | None:
         for chunk in self._kept:

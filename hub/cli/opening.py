@@ -56,10 +56,12 @@ def ready() -> Settings:
 def open_hub(*, threads: int = 1) -> Iterator[Hub]:
     """The hub the environment describes; starts the embedded PostgreSQL where that is used. `threads` as `Hub.open`."""
     from hub.engine import Hub
+    from hub.memory import keep_what_is_loaded
 
     settings = ready()
     with waiting(Words("データベースを開いています", "opening the database")):
         hub = Hub.open(settings, threads=threads)
+    keep_what_is_loaded()
     with hub:
         yield hub
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
+from typing import TYPE_CHECKING, Any
 
 from canonical_model import ENTITIES
 from mappings.expressions import CONDITIONS, FORMS, OPTIONS
 from mappings.problems import Problems
 from mappings.transforms import TRANSFORMS, Transform
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 __all__ = ["SCHEMA_FILE", "build_schema", "check_shape", "schema_text"]
 
@@ -229,11 +229,15 @@ def schema_text() -> str:
 
 @lru_cache(maxsize=1)
 def _validator() -> Draft202012Validator:
+    from jsonschema import Draft202012Validator
+
     return Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
 
 
 def check_shape(data: Any, problems: Problems) -> None:
     """Hold a mapping against the published schema; the reader has said everything it could say better."""
+    from jsonschema.exceptions import best_match
+
     error = best_match(_validator().iter_errors(data))
     if error is not None:
         problems.add("schema", tuple(error.absolute_path), detail=error.message[:300])

@@ -1,4 +1,7 @@
-"""Transforms of what is written in a Japanese way: kana, telephone numbers, addresses, time windows, JAN codes."""
+"""Transforms of what is written in a Japanese way: kana, telephone numbers, addresses, time windows, JAN codes.
+
+What looks numbers up in large tables (`phonenumbers`, `stdnum`) is imported by the transforms that ask it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,6 @@ import re
 import unicodedata
 from functools import lru_cache
 from typing import Any, Literal
-
-import phonenumbers
-from stdnum import ean
 
 from mappings.faults import TransformFault
 from mappings.transforms.registry import Step, as_text, transform
@@ -121,6 +121,8 @@ def to_phone(value: Any) -> str | None:
 
 @lru_cache(maxsize=10_000)
 def _is_possible(number: str) -> bool:
+    import phonenumbers
+
     try:
         return phonenumbers.is_valid_number(phonenumbers.parse(number, "JP"))
     except phonenumbers.NumberParseException:
@@ -153,6 +155,8 @@ def phone(*, strict: bool = False) -> Step:
 
 @lru_cache(maxsize=10_000)
 def _hyphens(digits: str) -> str:
+    import phonenumbers
+
     try:
         number = phonenumbers.parse(digits, "JP")
     except phonenumbers.NumberParseException:
@@ -395,6 +399,8 @@ def format_slot(*, style: Literal["short", "japanese"] = "short") -> Step:
     examples=[({}, "4901234567894", "4901234567894"), ({}, "４９０１２３４５６７８９４", "4901234567894")],
 )
 def jan() -> Step:
+    from stdnum import ean
+
     def step(value: Any) -> str | None:
         body = unicodedata.normalize("NFKC", as_text(value)).replace("-", "").strip()
         if not body:

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from mappings import MappingError, load_mapping
-from mappings.schema.build import SCHEMA_FILE, schema_text
+from mappings.loading import HOME, find_mappings
+from mappings.marks import read_yaml
+from mappings.problems import Problems
+from mappings.schema.build import SCHEMA_FILE, check_shape, schema_text
 from mappings.tables import BadTable, read_table
 from tests.mappings.support import MakeMapping
 
@@ -325,6 +328,14 @@ def test_an_operators_table_goes_before_the_shipped_one(make_mapping: MakeMappin
 
 def test_the_published_schema_is_current() -> None:
     assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "run python -m mappings.reference"
+
+
+@pytest.mark.parametrize("name", find_mappings())
+def test_the_shipped_mappings_fit_the_published_schema(name: str) -> None:
+    problems = Problems(name)
+    data, problems.marks = read_yaml((HOME / f"{name}.yaml").read_text(encoding="utf-8-sig"))
+    check_shape(data, problems)  # loading them does without: see `read_tree`
+    assert problems.found == []
 
 
 def test_the_schema_names_every_transform_for_the_editor() -> None:

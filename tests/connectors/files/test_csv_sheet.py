@@ -6,6 +6,7 @@ import io
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.connectors.files.conftest import layout
 KEYED = layout(
     {"name": "番号", "kind": "code"}, "名前", {"name": "郵便番号", "kind": "code", "min_length": 3}, "備考"
 )
+UNQUOTED = KEYED.model_copy(update={"quote": "never"})
 HEAD = "番号,名前,郵便番号,備考\r\n".encode("cp932")
 GAIJI = {"\ue000": "高"}
 
@@ -62,8 +64,8 @@ def pieces(raw: bytes, sheet: CsvSheet, runs: list[Run]) -> list[Piece]:
     ]
 
 
-def key_of(data: Any) -> str | None:
-    return (data.get("番号") or "").strip() or None
+def key_of(data: Any, key: str) -> str | None:
+    return (data.get(key) or "").strip() or None
 
 
 @contextmanager
@@ -73,24 +75,35 @@ def chunks_of(size: int) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("size", [3, 40, 1 << 20])
+@pytest.mark.parametrize(
+    ("size", "shape", "key"),
+    [
+        (3, KEYED, "番号"),
+        (40, KEYED, "番号"),
+        (1 << 20, KEYED, "番号"),
+        (40, KEYED, "備考"),
+        (40, UNQUOTED, "番号"),
+    ],
+)
 @settings(max_examples=150)
 @given(raw=FILES)
-def test_runs_one_by_one_are_read_as_the_file_is(size: int, raw: bytes) -> None:
+def test_runs_one_by_one_are_read_as_the_file_is(size: int, shape: CsvLayout, key: str, raw: bytes) -> None:
     with chunks_of(size):
-        whole = list(read_csv(io.BytesIO(raw), KEYED, gaiji=GAIJI))
-        sheet = sheet_of(raw)
-        runs = list(sheet.runs("番号", ["名前"], b""))
+        whole = list(read_csv(io.BytesIO(raw), shape, gaiji=GAIJI))
+        sheet = sheet_of(raw, shape)
+        runs = list(sheet.runs(key, ["名前"], b""))
         cut = pieces(raw, sheet, runs)
         reader = pickle.loads(pickle.dumps(sheet.pieces))
         read = [list(reader.read(piece)) for piece in cut]
     assert [item for items in read for item in items] == whole
     # the runs are the groups, in their order: what is torn here is torn there
     keys = [run.key for run in runs if run.key is not None]
-    apart = rows_apart(whole, key_of)
+    apart = rows_apart(whole, partial(key_of, key=key))
     assert {key for key in keys if keys.count(key) > 1} == set(apart)
     for run, items in zip(runs, read, strict=True):
-        assert {key_of(item.data if isinstance(item, Record) else item.hint or {}) for item in items} <= {
+        assert {
+            key_of(item.data if isinstance(item, Record) else item.hint or {}, key) for item in items
+        } <= {
             run.key,
             None,
         }

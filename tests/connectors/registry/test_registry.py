@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -62,6 +64,28 @@ def test_two_of_one_name_are_told() -> None:
     found = gather(twice)
     assert list(found) == ["tiny_shop"]
     assert [fault.reason for fault in found.faults] == ["another package has taken this name"]
+
+
+@pytest.mark.usefixtures("module")
+def test_only_what_is_asked_for_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "loud_shop.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = gather([point("loud", "loud_shop:x"), point("tiny_shop", "installed_elsewhere:tiny_shop")])
+    tried: list[str] = []
+    monkeypatch.setattr(EntryPoint, "load", _noting(EntryPoint.load, tried))
+    assert found.named("tiny_shop").name == "tiny_shop"
+    assert tried == ["tiny_shop"]
+    assert "loud" not in found
+    assert tried == ["tiny_shop", "loud"]
+    assert [fault.reason for fault in found.faults] == ["it cannot be imported: RuntimeError: imported"]
+
+
+def _noting(load: Callable[[EntryPoint], Any], tried: list[str]) -> Callable[[EntryPoint], Any]:
+    def noted(point: EntryPoint) -> Any:
+        tried.append(point.name)
+        return load(point)
+
+    return noted
 
 
 @pytest.mark.usefixtures("module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import os
 import signal
@@ -23,10 +24,12 @@ from connectors.contract import Connector
 from connectors.file_exchange.exchange import connector
 from connectors.registry import Connectors
 from hub import mappers, takein_sheet
+from hub.drafting import make
 from hub.engine import Hub
 from hub.reports import PullReport
 from hub.store.database import open_engine
 from hub.systems import load_systems
+from mappings import RecordFaults, Unit
 from sandbox.mail_order_core import COLUMNS, host_bytes, orders_of
 
 SYSTEM = """
@@ -290,6 +293,26 @@ def test_a_mapping_changed_meanwhile_is_not_mixed_with_the_old_one(houses: tuple
     with mappers.mappers(drafter, 2) as workers:
         job = takein_sheet.Job([], {})
         assert list(workers.run([job, job, job])) == [([], [], [])] * 3
+
+
+def test_a_refused_record_keeps_nothing_of_what_was_worked_on_beside_it(houses: tuple[House, House]) -> None:
+    mapping = houses[0].hub.mapping("file_exchange/general_orders.in")
+    context = {"system": {"channel": "core"}}
+    bad = ORDERS[0][0] | {"支払方法": "ツケ払い", "受注日": "2026/02/30"}
+    unit = Unit("X1", {**bad, "rows": [bad]}, (2,), "X1")
+
+    def chunk() -> None:
+        beside = [make(mapping, context, unit)]
+        assert isinstance(beside[0], RecordFaults)
+
+    chunk()
+    gc.collect()
+    gc.disable()
+    try:
+        chunk()
+        assert gc.collect() == 0  # no circle was left that would have kept `beside`
+    finally:
+        gc.enable()
 
 
 class _Renamed:
