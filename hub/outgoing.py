@@ -62,7 +62,7 @@ class _Change:
     version: int
     hash: bytes
     record: bytes
-    previous: Any
+    previous: bytes | None
     deleted: bool = False
     follows: bool = False
     """Another value of the key is on its way already."""
@@ -217,7 +217,8 @@ _RELATED = text(
     "SELECT key, content FROM entity WHERE kind = :kind AND key = ANY(:keys) AND deleted_at IS NULL"
 )
 _ACCEPTED = text(
-    "SELECT key, hash, record FROM ledger WHERE system = :system AND flow = :flow AND key = ANY(:keys)"
+    "SELECT key, hash, record::text AS record FROM ledger"
+    " WHERE system = :system AND flow = :flow AND key = ANY(:keys)"
 )
 
 
@@ -353,11 +354,11 @@ def _changes_of(
     # before the ledger: what is settled between the two then stands there
     waiting = _on_its_way(connection, flow, list(made))
     names = {"system": flow.system, "flow": flow.flow, "keys": list(made)}
-    accepted = {row.key: (bytes(row.hash), row.record) for row in connection.execute(_ACCEPTED, names)}
+    accepted = {row.key: (row.hash, row.record) for row in connection.execute(_ACCEPTED, names).all()}
     for key, change in made.items():
         was, coming = accepted.get(key), waiting.get(key)
         if coming is None:
-            known = was is not None and was[0] == change.hash
+            known = was is not None and bytes(was[0]) == change.hash
         else:
             # the same value need not come twice, unless this one is to overtake; another one will be accepted later
             # than what the ledger holds, so this one must follow it
@@ -365,7 +366,7 @@ def _changes_of(
         if known:
             report.unchanged += 1
             continue
-        previous = None if was is None else was[1]
+        previous = None if was is None else was[1].encode()
         yield _Change(
             key,
             change.entity_id,
@@ -398,7 +399,7 @@ def _deletions_of(
     for row in held:
         body = orjson.dumps(row.record, option=orjson.OPT_SORT_KEYS)
         gone = digest(b"deleted", body)
-        yield _Change(row.key, row.entity_id, row.version, gone, body, row.record, deleted=True)
+        yield _Change(row.key, row.entity_id, row.version, gone, body, body, deleted=True)
 
 
 def _unwritable(flow: OutgoingFlow, row: Any, error: RecordFaults) -> Refusal:
@@ -491,7 +492,7 @@ def _store_changes(
         (
             (
                 delivery_id, n, c.key, c.entity_id, c.version, c.hash, c.record,
-                None if c.previous is None else orjson.dumps(c.previous), c.deleted,
+                c.previous, c.deleted,
             )
             for n, c in enumerate(batch, first)
         ),

@@ -197,8 +197,8 @@ class StockRoom:
         by_kind: dict[str, list[int]] = {}
         for one in changed:
             by_kind.setdefault(one.kind, []).append(one.entity_id)
+        told = [one.entity_id for one in changed if one.kind == "order" and not one.echo]
         if changed:
-            told = [one.entity_id for one in changed if one.kind == "order" and not one.echo]
             note_changes(connection, by_kind, told)
         if behind != position:
             save_position(connection, _SYSTEM, _FLOW, behind)
@@ -213,7 +213,8 @@ class StockRoom:
             return False
         if len(changed) >= ROUND // 2:  # more of the feed first: what is touched twice is worked out once
             connection.execute(_PUT_OFF, {"limit": 0})
-            tell_sold(connection)
+            if told:
+                tell_sold(connection)
             self._save(connection, state, before)
             return True
         connection.execute(_EXPIRE)
@@ -224,7 +225,7 @@ class StockRoom:
         if skus:
             result.changed += write_offers(connection, many=skus >= MANY)
             result.oversold += flag_oversold(connection, self.systems)
-        if changed:
+        if told:
             tell_sold(connection)
         self._save(connection, state, before)
         return bool(connection.scalar(_DIRTY))

@@ -1,4 +1,6 @@
-"""W3 in small: what a count costs on its way to stored deliveries is counted: statements, rows, records mapped."""
+"""W3 in small: what a count costs on its way to stored deliveries is counted: statements, rows, records
+mapped, bytes of WAL.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from sqlalchemy import event, text
 
 from bench.w3.work import Shop
 from mappings import Mapping
+from tests.bench.wal import wal_of
 
 SKUS, CHANNELS = 300, 3
 CHANGED = SKUS // 100
@@ -28,6 +31,7 @@ class Work:
     statements: int = 0
     mapped: int = 0
     rows: int = 0
+    wal: int | None = None
 
 
 class Counted:
@@ -46,10 +50,12 @@ class Counted:
         self.shop.count(part)
         self.shop.settle()
         rows = self._rows()
+        wal = wal_of(self.shop.engine)
         self.work = Work()
         assert self.shop.turn() == CHANGED * CHANNELS
         assert self.shop.queue() == CHANNELS
-        done = self.work
+        done, wal_after = self.work, wal_of(self.shop.engine)
+        done.wal = None if wal is None or wal_after is None else wal_after - wal
         done.rows = self._rows() - rows
         self.shop.accept()
         return done
@@ -88,9 +94,14 @@ def test_a_count_costs_what_changed_in_it_and_not_what_lies_beside(counted: Coun
     # own notes
     assert small.rows <= 8 * messages + 40 * CHANGED
     assert small.statements <= 60 + 30 * CHANNELS
+    if small.wal is not None:
+        # most of it are the temporary tables of a new session
+        assert 0 < small.wal < 250_000
     counted.shop.multiply(8)
     counted.count(3)
     large = counted.count(4)
     assert large.mapped == small.mapped
     assert large.statements <= small.statements
     assert large.rows <= small.rows + messages
+    if large.wal is not None and small.wal is not None:
+        assert large.wal < small.wal + 5_000 * messages

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event
 
 from bench.w1 import ours, rows
 from bench.w1.store import FLOW, SYSTEM, Written
@@ -21,6 +21,7 @@ from hub import drafting, takein_chunk
 from hub.engine import Hub
 from hub.store.database import open_engine
 from hub.systems import load_systems
+from tests.bench.wal import wal_of
 
 ORDERS = 600
 BAD = ORDERS // rows.BAD
@@ -54,11 +55,11 @@ class Counted:
     def take(self, file: Path) -> Work:
         self._files += 1
         (self._folder / "in" / f"JUCHU_{self._files:03d}.csv").write_bytes(file.read_bytes())
-        rows_before, wal_before = self._rows(), self._wal()
+        rows_before, wal_before = self._rows(), wal_of(self._hub.engine)
         self.work = Work()
         report = self._hub.pull(SYSTEM, FLOW)
         assert (report.records, report.quarantined) == (ORDERS, BAD)
-        done, wal = self.work, self._wal()
+        done, wal = self.work, wal_of(self._hub.engine)
         done.wal = None if wal is None or wal_before is None else wal - wal_before
         after = self._rows()
         done.by_table = {name: after[name] - rows_before.get(name, 0) for name in after}
@@ -70,17 +71,6 @@ class Counted:
         self._hub.engine.dispose()  # a session tells what it has written when it ends, at the latest
         kept = {"intake", "intake_body", "flow_run", "flow_state", "rate_budget"}
         return {name: n for name, n in Written.so_far(self._url).rows.items() if name not in kept}
-
-    def _wal(self) -> int | None:
-        """Bytes of WAL the hub's own sessions have written; other tests write too. None before PostgreSQL 18."""
-        with self._hub.engine.connect() as connection:
-            if connection.dialect.server_version_info < (18,):  # type: ignore[operator]
-                return None
-            found = connection.scalar(text(
-                "SELECT coalesce(sum(w.wal_bytes), 0) FROM pg_stat_activity AS a, pg_stat_get_backend_wal(a.pid) AS w "
-                "WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()"
-            ))  # fmt: skip
-            return int(found)
 
     def close(self) -> None:
         self._hub.close()
