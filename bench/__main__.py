@@ -11,6 +11,7 @@ Only a run of all works writes `bench/results/latest.json` and the pictures; oth
 from __future__ import annotations
 
 import argparse
+import time
 from importlib import import_module
 from pathlib import Path
 
@@ -52,11 +53,13 @@ def main() -> None:
     failed: list[str] = []
     for name in wanted:
         console.rule(name)
+        begun = time.monotonic()
         try:
             results += import_module(WORKS[name]).run(plan)
         except (Exception, SystemExit):  # noqa: BLE001  (the others are measured all the same)
             console.print_exception()
             failed.append(name)
+        console.print(f"{name}: {time.monotonic() - begun:.0f} s")
         show(results, console)
         write(results, HERE / "results" / "so_far.json")  # a long run that is stopped has told something
     whole = wanted == list(WORKS) and not failed
