@@ -101,7 +101,7 @@ class Sender:
         """
         if self._counter.watched:
             with reading(self._engine) as connection:
-                self._counter.expect(connection.scalar(_UNSETTLED, self._next_names(more_follows)) or 0)
+                self._counter.expect(connection.scalar(_UNSETTLED, self._next_names(False)) or 0)
         tried = 0
         while (delivery_id := self._after_the_urgent(more_follows)) is not None:
             tried += 1
@@ -273,7 +273,7 @@ _TO_SEND = """
 _NEXT = text(_TO_SEND.format("d.id") + "ORDER BY d.id LIMIT 1")
 _UNSETTLED = text(
     _TO_SEND.format(
-        "sum((SELECT count(*) FROM delivery_change AS c WHERE c.delivery_id = d.id AND c.verdict IS NULL))"
+        "sum((SELECT count(*) FROM delivery_change AS c WHERE c.delivery_id = d.id AND c.verdict IS NULL))::bigint"
     )
 )
 _BEHIND = text("""
