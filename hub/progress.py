@@ -50,6 +50,6 @@ class Counter:
         self._tell(Progress(self._now.done, self._now.done + left, self._now.what))
 
     def _tell(self, now: Progress) -> None:
-        self._now = now
-        if self._watch is not None:
+        before, self._now = self._now, now
+        if self._watch is not None and now != before:
             self._watch(now)
