@@ -410,8 +410,13 @@ class Hub:
             return queue_round(connection, bound.outgoing, below=below, report=report)
 
     def _queue_urgent(self, bound: BoundFlow, report: PushReport) -> None:
-        """Store what became urgent since somebody looked: it need not wait until a worker comes to it."""
+        """Store what became urgent since somebody looked: it need not wait until a worker comes to it.
+
+        A sink that writes whole files keeps to its timetable.
+        """
         outgoing = bound.outgoing
+        if bound.sink.whole:
+            return
         with reading(self.engine) as connection:
             behind = urgent_behind(
                 connection, system=outgoing.system, flow=outgoing.flow, kinds=outgoing.kinds

@@ -261,3 +261,18 @@ def test_a_push_leaves_a_batch_with_room_while_more_follows(hub: Hub, tmp_path: 
         assert [len(each) for each in batches(tmp_path)] == [10]
         assert sender.send_open() == 1
     assert [len(each) for each in batches(tmp_path)] == [10, 2]
+
+
+def test_a_file_keeps_to_its_timetable(hub: Hub, tmp_path: Path) -> None:
+    """Other than a call, no file is written because something became urgent while another one was."""
+    count(hub, tmp_path, 0, 7, "A", "B")
+    count(hub, tmp_path, 1, 6, "A")
+    outgoing = hub.bind("south", "file_out")
+    assert outgoing.sink.whole
+    lane = AccountLane(hub.budgets, "south")
+    with hub.call(outgoing, None, lane) as call:
+        report = PushReport(system="south", flow="file_out")
+        sender = hub.sender(outgoing, call, report, Counter(None), lane)
+        sender._time_passed = True
+        assert sender.send_open() == 0
+    assert report.read == 0
