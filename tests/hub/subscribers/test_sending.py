@@ -61,7 +61,10 @@ def test_kinds_that_may_hold_personal_data_are_thin_unless_full_is_asked_for(des
     desk.sell("A", 1)
     for name in ("careful", "erp", "ear"):
         desk.send(name)
-    careful, plain, full, thin = desk.receiver.calls
+    # two of one turn are under way at once
+    careful, plain, full, thin = (
+        sorted(desk.receiver.calls[:2], key=lambda call: str(call.data["kind"])) + desk.receiver.calls[2:]
+    )
     assert "content" not in careful.data
     assert "山田".encode() not in careful.body
     assert plain.data["content"]["quantity"] == 1
