@@ -25,7 +25,15 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from connectors.contract import Budget, Retry
 from hub.store.database import check_lines
 
-__all__ = ["SHARE", "AccountLane", "BudgetStatus", "Budgets", "PostgresLimiter", "budget_statuses"]
+__all__ = [
+    "PASSED_OVER",
+    "SHARE",
+    "AccountLane",
+    "BudgetStatus",
+    "Budgets",
+    "PostgresLimiter",
+    "budget_statuses",
+]
 
 SHARE = 0.2
 """Part of the burst that bulk callers leave to urgent ones."""
@@ -154,7 +162,7 @@ class PostgresLimiter:
 
     def wait(self) -> float:
         """Seconds until a call may have its turn as things stand; 0 or less means now. Takes no turn."""
-        need, _ = self._needs(1.0, urgently=self.urgent)
+        need = self._need(1.0, urgently=self.urgent)
         with self._engine.connect() as connection:
             found = connection.scalar(_AHEAD, {**self._names, "need": need})
         return 0.0 if found is None else float(found)
@@ -175,20 +183,19 @@ class PostgresLimiter:
         finally:
             self.urgent = before
 
-    def _needs(self, cost: float, *, urgently: bool) -> tuple[float, float]:
-        """What the bucket must have for the call, and how many seconds ahead that may be."""
+    def _need(self, cost: float, *, urgently: bool) -> float:
+        """What the bucket must have for the call: a bulk one leaves the urgent their share."""
         if urgently:
-            return cost, 0.0
+            return cost
         enough = min(cost, self._burst)
-        kept = min(float(int(SHARE * self._burst)), self._burst - enough)
-        # one turn may lie ahead where nothing can be kept free: a lone caller then loses no time by asking
-        return enough + kept, 0.0 if kept else 1 / self._rate
+        return enough + min(float(int(SHARE * self._burst)), self._burst - enough)
 
     def _ask(self, cost: float, waited: float) -> tuple[bool, float]:
         urgently = self.urgent or waited >= self._passed_over
-        need, ahead = self._needs(cost, urgently=urgently)
-        if urgently:
-            ahead = self._max_wait - waited
+        need = self._need(cost, urgently=urgently)
+        # one turn may lie ahead where nothing can be kept free: a lone caller then loses no time by asking
+        alone = 0.0 if need > min(cost, self._burst) else 1 / self._rate
+        ahead = self._max_wait - waited if urgently else alone
         values = {**self._names, "cost": float(cost), "need": need, "ahead": ahead, "waited": waited}
         with self._engine.connect() as connection:
             row = connection.execute(_TURN, values).one_or_none()

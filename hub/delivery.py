@@ -24,7 +24,7 @@ from connectors.contract import (
     Verdict,
     Write,
 )
-from hub.budget import AccountLane
+from hub.budget import PASSED_OVER, AccountLane
 from hub.logs import mask
 from hub.progress import Counter
 from hub.quarantine import Refusal, put_refusals, resolve_outgoing
@@ -37,8 +37,6 @@ MAX_ATTEMPTS = 8
 """Attempts after which what is still unsettled goes to quarantine."""
 LOOK = 0.02
 """Seconds between two looks for what became urgent, while the account's budget has no turn for this run."""
-PASSED_OVER = 10.0
-"""Seconds a batch gives way to urgent ones before it asks for its turn like any other caller."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from hub.api.app import beside_webhooks
 from hub.engine import Hub
 from hub.gateway.app import MAX_BYTES, Gateway
 from hub.gateway.wire import Wire
+from hub.memory import keep_what_is_loaded
 
 __all__ = ["bind", "server"]
 
@@ -48,7 +49,7 @@ class _Server(uvicorn.Server):
         if self.alone:
             # What was loaded stays. Looking through all of it for garbage holds up every call for a tenth of a second
             gc.collect()
-            gc.freeze()
+            keep_what_is_loaded()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

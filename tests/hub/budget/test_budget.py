@@ -155,6 +155,22 @@ def test_bulk_callers_leave_a_share_of_the_burst(engine: Engine, budgets: Budget
     assert time.monotonic() - started < 0.5
 
 
+def test_how_long_a_turn_is_away_is_told_without_taking_it(engine: Engine, budgets: Budgets) -> None:
+    budget = Budget(1, burst=10)
+    bulk, urgent = budgets.limiter("shop", budget), budgets.limiter("shop", budget, urgent=True)
+    assert bulk.wait() <= 0  # nobody has called yet
+    for _ in range(9):
+        urgent.acquire()
+    assert -1.1 < urgent.wait() <= 0 < bulk.wait() <= 2  # one is left, of those that are kept for the urgent
+    urgent.acquire()
+    assert 0 < urgent.wait() <= 1
+    with bulk.urgently():
+        assert bulk.wait() <= 1
+    with engine.connect() as connection:
+        (status,) = budget_statuses(connection)
+    assert status.granted == 10
+
+
 def test_a_bulk_caller_that_was_passed_over_for_long_queues_up(engine: Engine, budgets: Budgets) -> None:
     budget = Budget(20)
     stop = threading.Event()
